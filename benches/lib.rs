@@ -1,0 +1,1 @@
+//! Criterion benches live in this package, so that criterion never reaches the library.

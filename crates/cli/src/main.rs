@@ -1,0 +1,3 @@
+//! The `retinanet` command.
+
+fn main() {}

@@ -1,0 +1,38 @@
+//! The crate's one error type.
+
+/// Why a kernel refused to run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice's length does not match the shape it is said to have.
+    #[error("{what}: expected {expected} values, got {actual}")]
+    Length {
+        /// Which argument.
+        what: &'static str,
+        /// How many values its shape needs.
+        expected: usize,
+        /// How many it has.
+        actual: usize,
+    },
+    /// Shapes or parameters that do not fit together.
+    #[error("{what}: {reason}")]
+    Shape {
+        /// Which kernel or argument.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A CPU level was asked for that this machine does not have.
+    #[error(
+        "CPU level `{asked}` is not available here (this machine has: {available}); unset RETINANET_CPU_LEVEL or choose one of these"
+    )]
+    LevelUnavailable {
+        /// The level's name as given.
+        asked: String,
+        /// The names this machine has.
+        available: String,
+    },
+}
+
+/// A `Result` with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,4 @@
+//! Bit-exact f32 kernels.
+
+mod error;
+pub use error::{Error, Result};

@@ -1,0 +1,4 @@
+//! Images in and out: decode, transform, masks, overlay.
+
+mod error;
+pub use error::ImageError;

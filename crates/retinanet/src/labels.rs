@@ -1,0 +1,6 @@
+//! Category names and their ids.
+
+/// A label is not one of the model's categories.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabelError {}

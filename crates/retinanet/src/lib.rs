@@ -1,0 +1,15 @@
+//! RetinaNet (ResNet + FPN, both torchvision versions) on [candle](candle_core), whose detections
+//! are identical to the bit: run to run, thread count to thread count, alone or in a batch, on
+//! every CPU.
+
+pub mod detection;
+pub mod determinism;
+pub mod error;
+pub mod image;
+pub mod labels;
+pub mod model;
+pub mod ops;
+pub mod postprocess;
+pub mod weights;
+
+pub use error::{Error, Result};

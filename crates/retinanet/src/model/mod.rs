@@ -1,0 +1,4 @@
+//! The network: ResNet, FPN, heads, anchors.
+
+mod error;
+pub use error::ModelError;

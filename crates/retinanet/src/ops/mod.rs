@@ -1,0 +1,1 @@
+//! candle custom operations over the kernels crate.

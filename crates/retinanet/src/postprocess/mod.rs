@@ -1,0 +1,4 @@
+//! From logits to detections.
+
+mod error;
+pub use error::PostprocessError;

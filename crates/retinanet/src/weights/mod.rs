@@ -1,0 +1,6 @@
+//! Checkpoints: manifest, download, reading, renaming.
+
+mod error;
+mod fetch_error;
+pub use error::WeightsError;
+pub use fetch_error::FetchError;

@@ -1,0 +1,1 @@
+//! Files shared by the examples: the bundled photo and checkpoint.

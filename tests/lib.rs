@@ -1,0 +1,1 @@
+//! Whole-library tests live in this package, so that golden data never reaches the library.
