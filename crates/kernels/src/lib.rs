@@ -1,4 +1,16 @@
 //! Bit-exact f32 kernels.
 
+mod buffer;
+pub mod conv2d;
 mod error;
+mod float_env;
+pub mod layout;
+mod level;
+mod parallel;
+mod simd;
+
+pub use buffer::AlignedBuffer;
 pub use error::{Error, Result};
+pub use float_env::with_ieee;
+pub use level::{LEVEL_VARIABLE, Level};
+pub use simd::fma;

@@ -1,0 +1,73 @@
+//! The only room with intrinsics: sixteen `f32` lanes and the few operations the contract allows.
+//!
+//! A kernel is written once, generic over [`Simd`], and stamped out per level by `Level::run`. All
+//! operations are IEEE single precision, rounded to nearest even; `fma` is fused on every level.
+//! Sixteen lanes is the width of a channel block (see [`crate::layout`]), so one vector is one
+//! pixel of one block: one register on AVX-512, two on AVX2, four on NEON.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use portable::Portable;
+pub use portable::fma;
+
+/// Lanes of one vector.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen lanes of `f32` on one CPU level. A value of an implementing type is proof that the CPU
+/// has the instructions.
+///
+/// Everything is `#[inline(always)]` so that it is compiled inside the caller's target features.
+pub(crate) trait Simd: Copy {
+    /// Sixteen values.
+    type V: Copy;
+
+    /// How many pixels a register tile of the matrix kernels holds...
+    const TILE_PIXELS: usize;
+    /// ... and how many vectors of output channels.
+    const TILE_VECTORS: usize;
+
+    /// All lanes equal to `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// # Safety
+    /// `p` points to 16 readable values (any alignment).
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// # Safety
+    /// `p` points to 16 writable values (any alignment).
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Stores past the caches; the writer must call [`Simd::fence`] before it says that it is done.
+    ///
+    /// # Safety
+    /// `p` points to 16 writable values and is aligned to 64 bytes.
+    unsafe fn stream(self, p: *mut f32, v: Self::V);
+    /// Makes streamed stores visible to other threads.
+    fn fence(self);
+    /// Asks for the cache line at `p`; any address is allowed.
+    fn prefetch(self, p: *const f32);
+
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `x < 0 ? +0 : x`, so -0 and NaN stay.
+    fn relu(self, x: Self::V) -> Self::V;
+    /// `x > first || x is NaN ? x : first`: the first of equal maxima is kept and NaN goes through.
+    fn max_first(self, first: Self::V, x: Self::V) -> Self::V;
+}
+
+/// A piece of work that runs on any level.
+pub(crate) trait Kernel {
+    /// What it answers.
+    type Output;
+    /// Does the work. Must be `#[inline(always)]`.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
