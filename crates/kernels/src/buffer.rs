@@ -57,21 +57,15 @@ impl std::fmt::Debug for AlignedBuffer {
 /// What is in it is left over from before; under test it is NaN, so that a missed write shows.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
-        static SCRATCH: RefCell<AlignedBuffer> = const { RefCell::new(AlignedBuffer { lines: Vec::new() }) };
+        // Several, because a task that waits may be given another task on the same thread.
+        static FREE: RefCell<Vec<AlignedBuffer>> = const { RefCell::new(Vec::new()) };
     }
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut buffer) => {
-            let values = buffer.grown_to(len);
-            poison(values);
-            f(values)
-        }
-        // A task that waits may be given another task on the same thread: it gets its own memory.
-        Err(_) => {
-            let mut own = AlignedBuffer::zeroed(len);
-            poison(own.as_mut_slice());
-            f(&mut own.as_mut_slice()[..len])
-        }
-    })
+    let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let values = buffer.grown_to(len);
+    poison(values);
+    let out = f(values);
+    FREE.with_borrow_mut(|free| free.push(buffer));
+    out
 }
 
 /// Makes unwritten values visible in tests.

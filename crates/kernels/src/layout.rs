@@ -54,14 +54,19 @@ impl BlockedShape {
         (self.blocks() * self.plane() + READ_PAST) * LANES
     }
 
+    /// Values without any padding: channels x height x width.
+    pub fn values(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.channels * self.height * self.width == 0
+        self.values() == 0
     }
 }
 
 /// Pixels that a kernel may read (and discard) after the last one.
-const READ_PAST: usize = 16;
+const READ_PAST: usize = 32;
 
 /// Activations to read.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@ mod buffer;
 pub mod conv2d;
 mod error;
 mod float_env;
+mod gemm;
 pub mod layout;
 mod level;
 mod parallel;

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Arithmetic, Kernel, Simd};
 
 /// The AVX-512 level. Only [`run`] makes one.
 #[derive(Clone, Copy)]
@@ -17,16 +17,36 @@ pub(crate) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512(()))
 }
 
-impl Simd for Avx512 {
+impl Arithmetic for Avx512 {
     type V = __m512;
-    const TILE_PIXELS: usize = 14;
-    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: `self` proves AVX-512F.
         unsafe { _mm512_set1_ps(x) }
     }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+}
+
+impl Simd for Avx512 {
+    const TILE_PIXELS: usize = 14;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
@@ -59,27 +79,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn add(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512F.
-        unsafe { _mm512_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512F.
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn mul(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512F.
         unsafe { _mm512_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: `self` proves AVX-512F.
-        unsafe { _mm512_fmadd_ps(a, b, c) }
     }
 
     #[inline(always)]

@@ -19,21 +19,54 @@ pub use portable::fma;
 /// Lanes of one vector.
 pub(crate) const LANES: usize = 16;
 
+/// The operations that a fixed sequence (a Winograd transform, say) is written in, so that it is
+/// written once for vectors and for the scalar reference.
+pub(crate) trait Arithmetic: Copy {
+    /// One number, or sixteen.
+    type V: Copy;
+
+    /// All lanes equal to `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+}
+
+/// One `f32` at a time: what the references compute in.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar;
+
+impl Arithmetic for Scalar {
+    type V = f32;
+
+    fn splat(self, x: f32) -> f32 {
+        x
+    }
+
+    fn add(self, a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    fn sub(self, a: f32, b: f32) -> f32 {
+        a - b
+    }
+
+    fn fma(self, a: f32, b: f32, c: f32) -> f32 {
+        fma(a, b, c)
+    }
+}
+
 /// Sixteen lanes of `f32` on one CPU level. A value of an implementing type is proof that the CPU
 /// has the instructions.
 ///
 /// Everything is `#[inline(always)]` so that it is compiled inside the caller's target features.
-pub(crate) trait Simd: Copy {
-    /// Sixteen values.
-    type V: Copy;
-
-    /// How many pixels a register tile of the matrix kernels holds...
+pub(crate) trait Simd: Arithmetic {
+    /// How many pixels a register tile of the matrix kernels holds.
     const TILE_PIXELS: usize;
-    /// ... and how many vectors of output channels.
-    const TILE_VECTORS: usize;
 
-    /// All lanes equal to `x`.
-    fn splat(self, x: f32) -> Self::V;
     /// # Safety
     /// `p` points to 16 readable values (any alignment).
     unsafe fn load(self, p: *const f32) -> Self::V;
@@ -50,14 +83,8 @@ pub(crate) trait Simd: Copy {
     /// Asks for the cache line at `p`; any address is allowed.
     fn prefetch(self, p: *const f32);
 
-    /// `a + b`
-    fn add(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a - b`
-    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b`
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`, rounded once.
-    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `x < 0 ? +0 : x`, so -0 and NaN stay.
     fn relu(self, x: Self::V) -> Self::V;
     /// `x > first || x is NaN ? x : first`: the first of equal maxima is kept and NaN goes through.

@@ -1,6 +1,6 @@
 //! The level every CPU has: arrays of `f32`, no intrinsics.
 
-use super::{LANES, Simd};
+use super::{Arithmetic, LANES, Simd};
 
 /// The portable level.
 #[derive(Clone, Copy)]
@@ -65,15 +65,36 @@ impl Portable {
     }
 }
 
-impl Simd for Portable {
+impl Arithmetic for Portable {
     type V = Lanes;
-    const TILE_PIXELS: usize = 6;
-    const TILE_VECTORS: usize = 1;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Lanes {
         Lanes([x; LANES])
     }
+
+    #[inline(always)]
+    fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        Self::map2(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Lanes, b: Lanes) -> Lanes {
+        Self::map2(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        let mut out = c;
+        for i in 0..LANES {
+            out.0[i] = fma(a.0[i], b.0[i], c.0[i]);
+        }
+        out
+    }
+}
+
+impl Simd for Portable {
+    const TILE_PIXELS: usize = 6;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Lanes {
@@ -100,27 +121,8 @@ impl Simd for Portable {
     fn prefetch(self, _p: *const f32) {}
 
     #[inline(always)]
-    fn add(self, a: Lanes, b: Lanes) -> Lanes {
-        Self::map2(a, b, |a, b| a + b)
-    }
-
-    #[inline(always)]
-    fn sub(self, a: Lanes, b: Lanes) -> Lanes {
-        Self::map2(a, b, |a, b| a - b)
-    }
-
-    #[inline(always)]
     fn mul(self, a: Lanes, b: Lanes) -> Lanes {
         Self::map2(a, b, |a, b| a * b)
-    }
-
-    #[inline(always)]
-    fn fma(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        let mut out = c;
-        for i in 0..LANES {
-            out.0[i] = fma(a.0[i], b.0[i], c.0[i]);
-        }
-        out
     }
 
     #[inline(always)]
