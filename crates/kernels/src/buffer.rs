@@ -17,9 +17,7 @@ pub struct AlignedBuffer {
 impl AlignedBuffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0.0; 16]); len.div_ceil(16)],
-        }
+        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)] }
     }
 
     /// At least `len` values, kept from before where there were enough; new ones are zero.
@@ -90,11 +88,7 @@ unsafe impl Sync for Shared<'_> {}
 impl<'a> Shared<'a> {
     /// Shares `values` for as long as they are borrowed.
     pub(crate) fn new(values: &'a mut [f32]) -> Self {
-        Self {
-            start: values.as_mut_ptr(),
-            len: values.len(),
-            owner: PhantomData,
-        }
+        Self { start: values.as_mut_ptr(), len: values.len(), owner: PhantomData }
     }
 
     /// `len` values from `start`.
@@ -106,10 +100,7 @@ impl<'a> Shared<'a> {
     /// The part is not inside the output.
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn part(&self, start: usize, len: usize) -> &'a mut [f32] {
-        assert!(
-            start <= self.len && len <= self.len - start,
-            "part outside the output"
-        );
+        assert!(start <= self.len && len <= self.len - start, "part outside the output");
         // SAFETY: in bounds by the assertion, unique by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }

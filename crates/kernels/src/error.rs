@@ -36,15 +36,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn check_length(what: &'static str, expected: usize, actual: usize) -> Result<()> {
-        if expected == actual {
-            Ok(())
-        } else {
-            Err(Self::Length {
-                what,
-                expected,
-                actual,
-            })
-        }
+        if expected == actual { Ok(()) } else { Err(Self::Length { what, expected, actual }) }
     }
 }
 

@@ -128,23 +128,12 @@ pub(crate) mod tests {
     fn subnormals_and_rounding_survive_a_hostile_host() {
         let tiny = f32::MIN_POSITIVE;
         with_hostile_host(|| {
-            assert_eq!(
-                black_box(tiny) * black_box(0.5),
-                0.0,
-                "the host flushes to zero"
-            );
+            assert_eq!(black_box(tiny) * black_box(0.5), 0.0, "the host flushes to zero");
             with_ieee(|| {
                 assert!(black_box(tiny) * black_box(0.5) > 0.0);
-                assert_eq!(
-                    black_box(1.0f32) + black_box(f32::EPSILON * 0.75),
-                    1.0 + f32::EPSILON
-                );
+                assert_eq!(black_box(1.0f32) + black_box(f32::EPSILON * 0.75), 1.0 + f32::EPSILON);
             });
-            assert_eq!(
-                black_box(tiny) * black_box(0.5),
-                0.0,
-                "what the host set is restored"
-            );
+            assert_eq!(black_box(tiny) * black_box(0.5), 0.0, "what the host set is restored");
         });
     }
 }

@@ -25,11 +25,7 @@ pub struct BlockedShape {
 impl BlockedShape {
     /// A shape of `channels` x `height` x `width`.
     pub fn new(channels: usize, [height, width]: [usize; 2]) -> Self {
-        Self {
-            channels,
-            height,
-            width,
-        }
+        Self { channels, height, width }
     }
 
     /// Height and width.
@@ -46,7 +42,7 @@ impl BlockedShape {
     /// share cache sets, so such a stride is moved off it.
     pub fn plane(&self) -> usize {
         let pixels = self.height * self.width;
-        if pixels % 64 == 0 { pixels + 1 } else { pixels }
+        if pixels.is_multiple_of(64) { pixels + 1 } else { pixels }
     }
 
     /// Values of f32 in the whole layout, with room for a register tile to read past the last pixel.
@@ -82,10 +78,7 @@ impl<'a> Blocked<'a> {
     /// `data` is shorter than [`BlockedShape::len`].
     pub fn new(shape: BlockedShape, data: &'a [f32]) -> Result<Self> {
         check(shape, data.len())?;
-        Ok(Self {
-            shape,
-            data: &data[..shape.len()],
-        })
+        Ok(Self { shape, data: &data[..shape.len()] })
     }
 
     /// The shape.
@@ -122,9 +115,8 @@ impl<'a> Blocked<'a> {
             for (start, pixels_of_tile) in tiles(pixels) {
                 for c in 0..channels {
                     let row = &mut out[c * pixels + start..][..pixels_of_tile];
-                    for (value, pixel) in row
-                        .iter_mut()
-                        .zip(plane[start * LANES..].chunks_exact(LANES))
+                    for (value, pixel) in
+                        row.iter_mut().zip(plane[start * LANES..].chunks_exact(LANES))
                     {
                         *value = pixel[c];
                     }
@@ -149,10 +141,7 @@ impl<'a> BlockedMut<'a> {
     /// `data` is shorter than [`BlockedShape::len`].
     pub fn new(shape: BlockedShape, data: &'a mut [f32]) -> Result<Self> {
         check(shape, data.len())?;
-        Ok(Self {
-            shape,
-            data: &mut data[..shape.len()],
-        })
+        Ok(Self { shape, data: &mut data[..shape.len()] })
     }
 
     /// The shape.
@@ -167,10 +156,7 @@ impl<'a> BlockedMut<'a> {
 
     /// The same activations, to read.
     pub fn as_ref(&self) -> Blocked<'_> {
-        Blocked {
-            shape: self.shape,
-            data: self.data,
-        }
+        Blocked { shape: self.shape, data: self.data }
     }
 
     /// Copies activations in from (c, y, x); channels that fill up the last block become zero.
@@ -180,11 +166,7 @@ impl<'a> BlockedMut<'a> {
     pub fn copy_from_chw(&mut self, input: &[f32]) -> Result<()> {
         let shape = self.shape;
         let pixels = shape.height * shape.width;
-        Error::check_length(
-            "activations in (c, y, x)",
-            shape.channels * pixels,
-            input.len(),
-        )?;
+        Error::check_length("activations in (c, y, x)", shape.channels * pixels, input.len())?;
         if pixels == 0 {
             return Ok(());
         }
@@ -200,9 +182,8 @@ impl<'a> BlockedMut<'a> {
             for (start, pixels_of_tile) in tiles(pixels) {
                 for c in 0..channels {
                     let row = &input[(first + c) * pixels + start..][..pixels_of_tile];
-                    for (value, pixel) in row
-                        .iter()
-                        .zip(plane[start * LANES..].chunks_exact_mut(LANES))
+                    for (value, pixel) in
+                        row.iter().zip(plane[start * LANES..].chunks_exact_mut(LANES))
                     {
                         pixel[c] = *value;
                     }
@@ -223,10 +204,7 @@ pub struct BlockedBuffer {
 impl BlockedBuffer {
     /// Activations of that shape, all zero.
     pub fn zeroed(shape: BlockedShape) -> Self {
-        Self {
-            shape,
-            buffer: AlignedBuffer::zeroed(shape.len()),
-        }
+        Self { shape, buffer: AlignedBuffer::zeroed(shape.len()) }
     }
 
     /// Activations copied in from (c, y, x).
@@ -241,37 +219,25 @@ impl BlockedBuffer {
 
     /// To read.
     pub fn as_ref(&self) -> Blocked<'_> {
-        Blocked {
-            shape: self.shape,
-            data: &self.buffer.as_slice()[..self.shape.len()],
-        }
+        Blocked { shape: self.shape, data: &self.buffer.as_slice()[..self.shape.len()] }
     }
 
     /// To write.
     pub fn as_mut(&mut self) -> BlockedMut<'_> {
         let len = self.shape.len();
-        BlockedMut {
-            shape: self.shape,
-            data: &mut self.buffer.as_mut_slice()[..len],
-        }
+        BlockedMut { shape: self.shape, data: &mut self.buffer.as_mut_slice()[..len] }
     }
 }
 
 /// Pixels in runs short enough that a run of sixteen channels stays in the first-level cache.
 fn tiles(pixels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..pixels)
-        .step_by(64)
-        .map(move |start| (start, (pixels - start).min(64)))
+    (0..pixels).step_by(64).map(move |start| (start, (pixels - start).min(64)))
 }
 
 fn check(shape: BlockedShape, actual: usize) -> Result<()> {
     let expected = shape.len();
     if actual < expected {
-        return Err(Error::Length {
-            what: "blocked activations",
-            expected,
-            actual,
-        });
+        return Err(Error::Length { what: "blocked activations", expected, actual });
     }
     Ok(())
 }
@@ -285,9 +251,7 @@ mod tests {
         for channels in [1, 15, 16, 17, 40] {
             for size in [[1, 1], [3, 5], [8, 8], [7, 41]] {
                 let shape = BlockedShape::new(channels, size);
-                let input: Vec<f32> = (0..channels * size[0] * size[1])
-                    .map(|i| i as f32)
-                    .collect();
+                let input: Vec<f32> = (0..channels * size[0] * size[1]).map(|i| i as f32).collect();
                 let buffer = BlockedBuffer::from_chw(shape, &input).unwrap();
                 let mut output = vec![f32::NAN; input.len()];
                 buffer.as_ref().to_chw(&mut output).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::simd::{Kernel, Portable};
+use crate::simd::{Kernel, Portable, Simd};
 use crate::{Error, Result};
 
 /// Names the environment variable that forces a level (`portable`, `avx2` or `avx512`).
@@ -69,18 +69,12 @@ impl Level {
     /// There is no such level, or this CPU does not have it.
     pub fn from_name(name: &str) -> Result<Self> {
         let levels = Self::available();
-        levels
-            .iter()
-            .copied()
-            .find(|level| level.name() == name)
-            .ok_or_else(|| Error::LevelUnavailable {
+        levels.iter().copied().find(|level| level.name() == name).ok_or_else(|| {
+            Error::LevelUnavailable {
                 asked: name.escape_debug().to_string(),
-                available: levels
-                    .iter()
-                    .map(|l| l.name())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+                available: levels.iter().map(|l| l.name()).collect::<Vec<_>>().join(", "),
+            }
+        })
     }
 
     /// `portable`, `avx2` or `avx512`.
@@ -92,6 +86,19 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
         }
+    }
+
+    /// Pixels of a register tile of the matrix kernels.
+    pub(crate) fn tile_pixels(self) -> usize {
+        struct TilePixels;
+        impl Kernel for TilePixels {
+            type Output = usize;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::TILE_PIXELS
+            }
+        }
+        self.run(TilePixels)
     }
 
     /// Runs a kernel compiled for this level.
@@ -122,10 +129,7 @@ mod tests {
     #[test]
     fn an_unknown_level_is_an_error_that_names_what_there_is() {
         let error = Level::from_name("avx9000\n").unwrap_err().to_string();
-        assert!(
-            error.contains("avx9000\\n") && error.contains("portable"),
-            "{error}"
-        );
+        assert!(error.contains("avx9000\\n") && error.contains("portable"), "{error}");
     }
 
     #[test]

@@ -11,9 +11,6 @@ pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     if tasks <= 1 || rayon::current_num_threads() == 1 {
         with_ieee(|| (0..tasks).for_each(task));
     } else {
-        (0..tasks)
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|i| with_ieee(|| task(i)));
+        (0..tasks).into_par_iter().with_max_len(1).for_each(|i| with_ieee(|| task(i)));
     }
 }

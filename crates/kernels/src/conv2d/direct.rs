@@ -51,14 +51,7 @@ impl Strip {
         let fits = STRIP / values_per_row.max(1);
         let out_rows = fits.clamp(1, out.height.div_ceil(4 * threads).max(1));
         let rows = (out_rows - 1) * spec.stride[0] + spec.kernel[0];
-        Self {
-            size,
-            planes,
-            pixel,
-            out_rows,
-            rows,
-            columns,
-        }
+        Self { size, planes, pixel, out_rows, rows, columns }
     }
 
     fn len(&self) -> usize {
@@ -87,10 +80,7 @@ impl Strip {
             Input::Planar { data, size } => (*data, size[0] * size[1]),
         };
         let [height, width] = self.size;
-        for (i, row) in strip
-            .chunks_exact_mut(self.columns * self.pixel)
-            .enumerate()
-        {
+        for (i, row) in strip.chunks_exact_mut(self.columns * self.pixel).enumerate() {
             let (plane, y) = (i / self.rows, i % self.rows);
             let y = (first_row * spec.stride[0] + y)
                 .checked_sub(spec.padding[0])
@@ -154,11 +144,7 @@ pub(super) fn forward(
             group * chunks_per_group..((group + 1) * chunks_per_group).min(weights.chunks());
         with_scratch(image.strip.len(), |strip| {
             image.strip.fill(spec, &image.input, first_row, strip);
-            let finish = Finish {
-                bias,
-                relu,
-                stream: image.out_shape.len() >= STREAM,
-            };
+            let finish = Finish { bias, relu, stream: image.out_shape.len() >= STREAM };
             level.run(Rows {
                 image,
                 spec,

@@ -42,16 +42,9 @@ impl Conv2dSpec {
     /// # Errors
     /// A size is zero, or the product overflows.
     pub fn weights(&self) -> Result<usize> {
-        let bad = |reason: &str| Error::Shape {
-            what: "conv2d",
-            reason: format!("{reason}: {self:?}"),
-        };
-        let factors = [
-            self.in_channels,
-            self.out_channels,
-            self.kernel[0],
-            self.kernel[1],
-        ];
+        let bad =
+            |reason: &str| Error::Shape { what: "conv2d", reason: format!("{reason}: {self:?}") };
+        let factors = [self.in_channels, self.out_channels, self.kernel[0], self.kernel[1]];
         if factors.contains(&0) || self.stride.contains(&0) {
             return Err(bad("a size of zero"));
         }
@@ -69,9 +62,7 @@ impl Conv2dSpec {
     pub fn output_size(&self, input: [usize; 2]) -> Result<[usize; 2]> {
         let mut out = [0; 2];
         for i in 0..2 {
-            let padded = self.padding[i]
-                .checked_mul(2)
-                .and_then(|p| p.checked_add(input[i]));
+            let padded = self.padding[i].checked_mul(2).and_then(|p| p.checked_add(input[i]));
             let room = padded.and_then(|p| p.checked_sub(self.kernel[i]));
             out[i] = match room {
                 Some(room) if self.stride[i] > 0 && input[i] > 0 => room / self.stride[i] + 1,
@@ -177,17 +168,10 @@ impl Conv2d {
             }
             Algorithm::Direct => {
                 let k = spec.in_channels * spec.kernel[0] * spec.kernel[1];
-                Weights::Direct(PackedMatrix::pack(k, spec.out_channels, |i, n| {
-                    weight[n * k + i]
-                }))
+                Weights::Direct(PackedMatrix::pack(k, spec.out_channels, |i, n| weight[n * k + i]))
             }
         };
-        Ok(Self {
-            level,
-            spec,
-            weights,
-            bias,
-        })
+        Ok(Self { level, spec, weights, bias })
     }
 
     /// The shape.
@@ -260,29 +244,15 @@ impl Conv2d {
             blocked = BlockedBuffer::from_chw(in_shape, input)?;
             Input::Blocked(blocked.as_ref())
         };
-        let residual = residual
-            .map(|r| BlockedBuffer::from_chw(out_shape, r))
-            .transpose()?;
+        let residual = residual.map(|r| BlockedBuffer::from_chw(out_shape, r)).transpose()?;
         let mut result = BlockedBuffer::zeroed(out_shape);
         let residual = residual.as_ref().map(BlockedBuffer::as_ref);
-        self.forward(
-            &mut [Item {
-                input,
-                residual,
-                output: result.as_mut(),
-            }],
-            relu,
-        )?;
+        self.forward(&mut [Item { input, residual, output: result.as_mut() }], relu)?;
         result.as_ref().to_chw(output)
     }
 
     fn check(&self, item: &Item<'_>) -> Result<()> {
-        let bad = |reason: String| {
-            Err(Error::Shape {
-                what: "conv2d item",
-                reason,
-            })
-        };
+        let bad = |reason: String| Err(Error::Shape { what: "conv2d item", reason });
         let size = match item.input {
             Input::Planar { data, size } if self.takes_planar() => {
                 let shape = BlockedShape::new(self.spec.in_channels, size);
@@ -296,24 +266,17 @@ impl Conv2d {
                 blocked.shape().size()
             }
             _ => {
-                return bad(format!(
-                    "the input's layout is not the one {:?} takes",
-                    self.spec
-                ));
+                return bad(format!("the input's layout is not the one {:?} takes", self.spec));
             }
         };
         let wanted = BlockedShape::new(self.spec.out_channels, self.output_size(size)?);
         if item.output.shape() != wanted {
-            return bad(format!(
-                "output {:?}, wanted {wanted:?}",
-                item.output.shape()
-            ));
+            return bad(format!("output {:?}, wanted {wanted:?}", item.output.shape()));
         }
         match item.residual {
-            Some(residual) if residual.shape() != wanted => bad(format!(
-                "residual {:?}, wanted {wanted:?}",
-                residual.shape()
-            )),
+            Some(residual) if residual.shape() != wanted => {
+                bad(format!("residual {:?}, wanted {wanted:?}", residual.shape()))
+            }
             _ => Ok(()),
         }
     }

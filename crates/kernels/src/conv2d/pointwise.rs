@@ -59,9 +59,7 @@ pub(super) fn forward(
                 out_shape: item.output.shape(),
                 output: Shared::new(item.output.data()),
                 residual: item.residual.map(|r| r.data()),
-                offsets: (0..weights.k())
-                    .map(|k| (k / LANES * plane + k % LANES) as u32)
-                    .collect(),
+                offsets: (0..weights.k()).map(|k| (k / LANES * plane + k % LANES) as u32).collect(),
                 first_task,
             })
         })
@@ -139,12 +137,7 @@ impl Panel<'_> {
         blocks: usize,
         k: std::ops::Range<usize>,
     ) {
-        let Self {
-            image,
-            first,
-            count,
-            ..
-        } = *self;
+        let Self { image, first, count, .. } = *self;
         let (first_piece, last_piece) = (k.start == 0, k.end == self.weights.k());
         let plane = image.out_shape.plane() * LANES;
         let offsets = &image.offsets[k.clone()];

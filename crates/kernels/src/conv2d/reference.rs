@@ -40,11 +40,7 @@ pub fn conv2d(
 /// The input at (channel, y, x) of the padded image, +0 outside.
 fn padded(input: &[f32], [h, w]: [usize; 2], c: usize, y: isize, x: isize) -> f32 {
     let inside = y >= 0 && x >= 0 && (y as usize) < h && (x as usize) < w;
-    if inside {
-        input[(c * h + y as usize) * w + x as usize]
-    } else {
-        0.0
-    }
+    if inside { input[(c * h + y as usize) * w + x as usize] } else { 0.0 }
 }
 
 fn direct(

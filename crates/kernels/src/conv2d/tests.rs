@@ -47,14 +47,7 @@ impl Case {
             stride: pair(stride),
             padding: pair(padding),
         };
-        Self {
-            spec,
-            size,
-            bias: true,
-            residual: true,
-            relu: true,
-            seed: 1,
-        }
+        Self { spec, size, bias: true, residual: true, relu: true, seed: 1 }
     }
 
     fn check(&self, threads: usize) {
@@ -65,9 +58,8 @@ impl Case {
         let input = values(spec.in_channels * size[0] * size[1], self.seed);
         let weight = values(spec.weights().unwrap(), self.seed + 1);
         let bias = self.bias.then(|| values(spec.out_channels, self.seed + 2));
-        let residual = self
-            .residual
-            .then(|| values(spec.out_channels * out[0] * out[1], self.seed + 3));
+        let residual =
+            self.residual.then(|| values(spec.out_channels * out[0] * out[1], self.seed + 3));
         let expected = reference::conv2d(
             spec,
             &weight,
@@ -77,10 +69,7 @@ impl Case {
             residual.as_deref(),
             self.relu,
         );
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         for level in Level::available() {
             let conv = Conv2d::new(*level, *spec, &weight, bias.as_deref()).unwrap();
             let mut actual = vec![f32::NAN; expected.len()];
@@ -119,13 +108,7 @@ fn any_case() -> impl Strategy<Value = Case> {
             [bias, residual, relu],
             seed,
         )| Case {
-            spec: Conv2dSpec {
-                in_channels,
-                out_channels,
-                kernel,
-                stride,
-                padding,
-            },
+            spec: Conv2dSpec { in_channels, out_channels, kernel, stride, padding },
             size,
             bias,
             residual,
@@ -204,8 +187,7 @@ fn images_of_one_call_never_meet() {
             let mut together = vec![0.0; 20 * size[0] * size[1]];
             output.as_ref().to_chw(&mut together).unwrap();
             let mut alone = vec![0.0; together.len()];
-            conv.forward_nchw(input, *size, None, false, &mut alone)
-                .unwrap();
+            conv.forward_nchw(input, *size, None, false, &mut alone).unwrap();
             assert_eq!(together, alone);
         }
     }
@@ -242,14 +224,8 @@ fn winograd_is_close_to_the_direct_form_in_f64() {
 fn a_wrong_length_is_an_error_that_names_it() {
     let spec = Case::new([16, 16], 3, 1, 1, [4, 4]).spec;
     let error = Conv2d::new(Level::PORTABLE, spec, &[0.0; 5], None).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "conv2d weight: expected 2304 values, got 5"
-    );
-    let huge = Conv2dSpec {
-        in_channels: usize::MAX,
-        ..spec
-    };
+    assert_eq!(error.to_string(), "conv2d weight: expected 2304 values, got 5");
+    let huge = Conv2dSpec { in_channels: usize::MAX, ..spec };
     assert!(huge.weights().is_err());
     assert!(spec.output_size([0, 4]).is_err());
 }

@@ -8,6 +8,9 @@
 //! then along x ([`output_1d`]). The weights are transformed in f64 and rounded once
 //! ([`weight_2d`]).
 
+// See gemm: no iterators or closures over vectors.
+#![allow(clippy::needless_range_loop)]
+
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{AlignedBuffer, Shared, with_scratch};
 use crate::gemm::{CHUNK, accumulate, zeros};
@@ -21,33 +24,28 @@ const POINTS: usize = 36;
 /// The transform of six input values along one axis.
 #[inline(always)]
 pub(super) fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
-    let c = |x| s.splat(x);
     let t = s.sub(d[1], d[3]);
     let u = s.sub(d[4], d[2]);
     [
-        s.fma(c(1.5), t, s.fma(c(-2.0), d[2], s.add(d[0], d[4]))),
-        s.fma(c(-0.5), d[3], s.fma(c(-2.5), d[2], s.sub(d[4], d[1]))),
-        s.fma(c(-2.5), d[3], s.fma(c(0.5), d[2], s.add(d[4], d[1]))),
-        s.fma(c(-0.5), t, u),
-        s.fma(c(2.0), t, u),
-        s.fma(c(-1.5), u, s.fma(c(-2.0), d[3], s.add(d[1], d[5]))),
+        s.fma(s.splat(1.5), t, s.fma(s.splat(-2.0), d[2], s.add(d[0], d[4]))),
+        s.fma(s.splat(-0.5), d[3], s.fma(s.splat(-2.5), d[2], s.sub(d[4], d[1]))),
+        s.fma(s.splat(-2.5), d[3], s.fma(s.splat(0.5), d[2], s.add(d[4], d[1]))),
+        s.fma(s.splat(-0.5), t, u),
+        s.fma(s.splat(2.0), t, u),
+        s.fma(s.splat(-1.5), u, s.fma(s.splat(-2.0), d[3], s.add(d[1], d[5]))),
     ]
 }
 
 /// The transform of six sums to four outputs along one axis.
 #[inline(always)]
 pub(super) fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
-    let c = |x| s.splat(x);
     let sum = s.add(m[1], m[2]);
     let difference = s.sub(m[1], m[2]);
     [
         s.add(s.add(s.add(m[0], sum), m[3]), m[4]),
-        s.fma(c(-0.5), m[4], s.fma(c(2.0), m[3], difference)),
-        s.fma(c(0.25), m[4], s.fma(c(4.0), m[3], sum)),
-        s.add(
-            s.fma(c(-0.125), m[4], s.fma(c(8.0), m[3], difference)),
-            m[5],
-        ),
+        s.fma(s.splat(-0.5), m[4], s.fma(s.splat(2.0), m[3], difference)),
+        s.fma(s.splat(0.25), m[4], s.fma(s.splat(4.0), m[3], sum)),
+        s.add(s.fma(s.splat(-0.125), m[4], s.fma(s.splat(8.0), m[3], difference)), m[5]),
     ]
 }
 
@@ -95,11 +93,7 @@ impl TransformedWeights {
                 }
             }
         });
-        Self {
-            in_channels: inputs,
-            out_channels: outputs,
-            data,
-        }
+        Self { in_channels: inputs, out_channels: outputs, data }
     }
 
     fn chunks(&self) -> usize {
@@ -131,10 +125,7 @@ impl Image<'_> {
     #[inline(always)]
     fn origin(&self, tile: usize) -> [usize; 2] {
         let tile = tile - self.first_tile;
-        [
-            4 * (tile / self.tiles_across),
-            4 * (tile % self.tiles_across),
-        ]
+        [4 * (tile / self.tiles_across), 4 * (tile % self.tiles_across)]
     }
 }
 
@@ -194,36 +185,19 @@ pub(super) fn forward(
         })
     });
     let images = images.collect();
-    let job = Job {
-        images,
-        weights,
-        padding: spec.padding,
-        bias,
-        relu,
-        stream: values >= STREAM,
-    };
+    let job = Job { images, weights, padding: spec.padding, bias, relu, stream: values >= STREAM };
     let in_blocks = spec.in_channels.div_ceil(LANES);
-    // A multiple of every level's register tile.
-    let step = 42;
+    let step = level.tile_pixels();
     if tiles <= FEW_TILES {
-        let run = Run {
-            first: 0,
-            tiles,
-            padded: tiles.next_multiple_of(step),
-        };
+        let run = Run { first: 0, tiles, padded: tiles.next_multiple_of(step) };
+        let offsets = offsets(spec.in_channels, run.padded);
         with_scratch(POINTS * in_blocks * run.padded * LANES, |transformed| {
             let shared = Shared::new(transformed);
             let groups = run.padded.div_ceil(7);
             parallel::for_each(groups * in_blocks, |task| {
                 let (block, group) = (task / groups, task % groups);
                 let columns = group * 7..(group * 7 + 7).min(run.padded);
-                level.run(TransformInput {
-                    job: &job,
-                    run,
-                    block,
-                    columns,
-                    transformed: &shared,
-                });
+                level.run(TransformInput { job: &job, run, block, columns, transformed: &shared });
             });
             let transformed = shared;
             parallel::for_each(weights.chunks(), |chunk| {
@@ -233,6 +207,7 @@ pub(super) fn forward(
                         run,
                         chunk,
                         transformed: &transformed,
+                        offsets: &offsets,
                         sums,
                     });
                 });
@@ -241,15 +216,12 @@ pub(super) fn forward(
         return;
     }
     let per_tile = POINTS * in_blocks * LANES;
-    let run_tiles = (TRANSFORMED / per_tile / 14 * 14).clamp(14, 112);
+    let run_tiles = (TRANSFORMED / per_tile / step * step).clamp(step, 8 * step);
     parallel::for_each(tiles.div_ceil(run_tiles), |task| {
         let first = task * run_tiles;
         let count = run_tiles.min(tiles - first);
-        let run = Run {
-            first,
-            tiles: count,
-            padded: count.next_multiple_of(step),
-        };
+        let run = Run { first, tiles: count, padded: count.next_multiple_of(step) };
+        let offsets = offsets(spec.in_channels, run.padded);
         with_scratch((per_tile + POINTS * CHUNK) * run.padded, |scratch| {
             let (transformed, sums) = scratch.split_at_mut(per_tile * run.padded);
             let transformed = Shared::new(transformed);
@@ -268,6 +240,7 @@ pub(super) fn forward(
                     run,
                     chunk,
                     transformed: &transformed,
+                    offsets: &offsets,
                     sums,
                 });
             }
@@ -290,13 +263,7 @@ impl Kernel for TransformInput<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self {
-            job,
-            run,
-            block,
-            columns,
-            transformed,
-        } = self;
+        let Self { job, run, block, columns, transformed } = self;
         let blocks = job.weights.in_channels.div_ceil(LANES);
         let stride = blocks * run.padded * LANES;
         let last = job.images.len() - 1;
@@ -322,17 +289,10 @@ impl Kernel for TransformInput<'_> {
             let image = &job.images[image];
             let patch = load_patch(s, image, job.padding, block, image.origin(tile));
             let mut columns = [[s.splat(0.0); 6]; 6];
-            for (x, column) in columns.iter_mut().enumerate() {
-                *column = input_1d(
+            for x in 0..6 {
+                columns[x] = input_1d(
                     s,
-                    [
-                        patch[0][x],
-                        patch[1][x],
-                        patch[2][x],
-                        patch[3][x],
-                        patch[4][x],
-                        patch[5][x],
-                    ],
+                    [patch[0][x], patch[1][x], patch[2][x], patch[3][x], patch[4][x], patch[5][x]],
                 );
             }
             for y in 0..6 {
@@ -399,6 +359,7 @@ struct MultiplyAndFinish<'a> {
     run: Run,
     chunk: usize,
     transformed: &'a Shared<'a>,
+    offsets: &'a [u32],
     /// [point][tile][32].
     sums: &'a mut [f32],
 }
@@ -431,51 +392,43 @@ impl MultiplyAndFinish<'_> {
             POINTS * stride <= self.transformed.len() && POINTS * padded * CHUNK <= self.sums.len()
         );
         assert!(padded % P == 0);
-        with_offsets(channels, padded, |offsets| {
-            for point in 0..POINTS {
-                let weights = self.job.weights.matrix(self.chunk, point);
-                for first in (0..padded).step_by(P) {
-                    let input = self.transformed.at(point * stride + first * LANES);
-                    for vector in (0..blocks.min(2)).step_by(N) {
-                        let mut acc = zeros::<S, P, N>(s);
-                        // SAFETY: the tile's values lie inside `transformed` and the weights hold
-                        // `channels` rows of 32, by the assertions and the tables' construction;
-                        // nobody writes `transformed` any more.
-                        unsafe {
-                            accumulate::<S, P, N, LANES>(
-                                s,
-                                &mut acc,
-                                input,
-                                LANES,
-                                offsets,
-                                weights.as_ptr().add(vector * LANES),
-                            );
-                        }
-                        let out = &mut self.sums[(point * padded + first) * CHUNK..][..P * CHUNK];
-                        for (p, sums) in acc.iter().enumerate() {
-                            for (n, v) in sums.iter().enumerate() {
-                                // SAFETY: pixel p < P and vector + n < 2 lie inside `out`.
-                                unsafe {
-                                    s.store(
-                                        out.as_mut_ptr().add(p * CHUNK + (vector + n) * LANES),
-                                        *v,
-                                    )
-                                };
+        for point in 0..POINTS {
+            let weights = self.job.weights.matrix(self.chunk, point);
+            for first in (0..padded).step_by(P) {
+                let input = self.transformed.at(point * stride + first * LANES);
+                for vector in (0..blocks).step_by(N) {
+                    let mut acc = zeros::<S, P, N>(s);
+                    let out = &mut self.sums[(point * padded + first) * CHUNK..][..P * CHUNK];
+                    // SAFETY: the tile's values lie inside `transformed` and the weights hold
+                    // `channels` rows of 32, by the assertions and the table's construction; nobody
+                    // writes `transformed` any more. Pixel p < P and vector + n < 2 lie inside `out`.
+                    unsafe {
+                        let weights = weights.as_ptr().add(vector * LANES);
+                        accumulate::<S, P, N, LANES>(
+                            s,
+                            &mut acc,
+                            input,
+                            LANES,
+                            self.offsets,
+                            weights,
+                        );
+                        for p in 0..P {
+                            for n in 0..N {
+                                s.store(
+                                    out.as_mut_ptr().add(p * CHUNK + (vector + n) * LANES),
+                                    acc[p][n],
+                                );
                             }
                         }
                     }
                 }
             }
-        });
+        }
     }
 
     #[inline(always)]
     fn finish<S: Simd>(&mut self, s: S, blocks: usize) {
-        let Run {
-            first,
-            tiles,
-            padded,
-        } = self.run;
+        let Run { first, tiles, padded } = self.run;
         let job = self.job;
         let mut images = job.images.iter();
         let mut image = images.next();
@@ -491,21 +444,23 @@ impl MultiplyAndFinish<'_> {
                 let channel = self.chunk * CHUNK + vector * LANES;
                 let sums = &self.sums[column * CHUNK + vector * LANES..];
                 let outputs = output_tile(s, sums, padded * CHUNK);
-                // SAFETY: the bias is padded to a whole chunk.
-                let bias = job
-                    .bias
-                    .map(|b| unsafe { s.load(b[channel..][..LANES].as_ptr()) });
+                let bias = match job.bias {
+                    // SAFETY: the slice holds 16 values: the bias is padded to a whole chunk.
+                    Some(bias) => Some(unsafe { s.load(bias[channel..][..LANES].as_ptr()) }),
+                    None => None,
+                };
                 let shape = image.out_shape;
                 let [oy, ox] = image.origin(tile);
                 let plane = channel / LANES * shape.plane();
-                for (y, row) in outputs.into_iter().enumerate().take(shape.height - oy) {
-                    for (x, mut v) in row.into_iter().enumerate().take(shape.width - ox) {
+                for y in 0..4.min(shape.height - oy) {
+                    for x in 0..4.min(shape.width - ox) {
                         let at = (plane + (oy + y) * shape.width + ox + x) * LANES;
+                        let mut v = outputs[y][x];
                         if let Some(bias) = bias {
                             v = s.add(v, bias);
                         }
                         if let Some(residual) = image.residual {
-                            // SAFETY: the residual has the output's shape, so this pixel is inside it.
+                            // SAFETY: the slice holds 16 values.
                             v = s.add(v, unsafe { s.load(residual[at..][..LANES].as_ptr()) });
                         }
                         if job.relu {
@@ -514,13 +469,7 @@ impl MultiplyAndFinish<'_> {
                         let out = image.output.at(at);
                         // SAFETY: a pixel of a block is 16 values at a multiple of 64 bytes, inside
                         // the output; this tile and chunk are this task's alone.
-                        unsafe {
-                            if job.stream {
-                                s.stream(out, v)
-                            } else {
-                                s.store(out, v)
-                            }
-                        }
+                        unsafe { if job.stream { s.stream(out, v) } else { s.store(out, v) } }
                     }
                 }
             }
@@ -532,42 +481,24 @@ impl MultiplyAndFinish<'_> {
 #[inline(always)]
 fn output_tile<S: Simd>(s: S, sums: &[f32], stride: usize) -> [[S::V; 4]; 4] {
     assert!((POINTS - 1) * stride + LANES <= sums.len());
-    // SAFETY: in bounds by the assertion.
-    let at = |point: usize| unsafe { s.load(sums.as_ptr().add(point * stride)) };
     let mut columns = [[s.splat(0.0); 4]; 6];
-    for (x, column) in columns.iter_mut().enumerate() {
-        *column = output_1d(
-            s,
-            [
-                at(x),
-                at(6 + x),
-                at(12 + x),
-                at(18 + x),
-                at(24 + x),
-                at(30 + x),
-            ],
-        );
+    for x in 0..6 {
+        let mut column = [s.splat(0.0); 6];
+        for y in 0..6 {
+            // SAFETY: in bounds by the assertion.
+            column[y] = unsafe { s.load(sums.as_ptr().add((y * 6 + x) * stride)) };
+        }
+        columns[x] = output_1d(s, column);
     }
     let mut out = [[s.splat(0.0); 4]; 4];
-    for (y, row) in out.iter_mut().enumerate() {
-        *row = output_1d(
-            s,
-            [
-                columns[0][y],
-                columns[1][y],
-                columns[2][y],
-                columns[3][y],
-                columns[4][y],
-                columns[5][y],
-            ],
-        );
+    for y in 0..4 {
+        let c = &columns;
+        out[y] = output_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
     }
     out
 }
 
 /// Where channel k of a tile lies in [block][tile][16].
-fn with_offsets<R>(channels: usize, padded: usize, f: impl FnOnce(&[u32]) -> R) -> R {
-    let mut offsets = Vec::with_capacity(channels);
-    offsets.extend((0..channels).map(|k| (k / LANES * padded * LANES + k % LANES) as u32));
-    f(&offsets)
+fn offsets(channels: usize, padded: usize) -> Vec<u32> {
+    (0..channels).map(|k| (k / LANES * padded * LANES + k % LANES) as u32).collect()
 }

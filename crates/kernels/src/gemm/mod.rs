@@ -6,6 +6,10 @@
 //! pixel lies is a table (`offsets`), so the same tile serves 1x1, strided and planar convolutions
 //! and the products of Winograd's form. A tile started at k > 0 resumes the accumulators it stored.
 
+// Indexed loops, and no closures, where vectors are handled: an iterator's or closure's body is a
+// function of its own that does not have the CPU level's instructions until it is inlined.
+#![allow(clippy::needless_range_loop)]
+
 use crate::buffer::AlignedBuffer;
 use crate::simd::{LANES, Simd};
 
@@ -24,10 +28,7 @@ impl PackedMatrix {
     /// Packs `value(k, n)`.
     pub(crate) fn pack(k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
         let mut data = AlignedBuffer::zeroed(n.div_ceil(CHUNK) * k * CHUNK);
-        for (chunk, columns) in data
-            .as_mut_slice()
-            .chunks_exact_mut((k * CHUNK).max(1))
-            .enumerate()
+        for (chunk, columns) in data.as_mut_slice().chunks_exact_mut((k * CHUNK).max(1)).enumerate()
         {
             let first = chunk * CHUNK;
             for (row, values) in columns.chunks_exact_mut(CHUNK).enumerate() {
@@ -111,14 +112,14 @@ pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const S
         unsafe {
             let a = input.add(*offset as usize);
             let mut row = [s.splat(0.0); N];
-            for (n, v) in row.iter_mut().enumerate() {
-                *v = s.load(w.add(n * LANES));
+            for n in 0..N {
+                row[n] = s.load(w.add(n * LANES));
                 s.prefetch(w.wrapping_add(1024 + n * LANES));
             }
-            for (p, sums) in local.iter_mut().enumerate() {
+            for p in 0..P {
                 let x = s.splat(*a.add(p * step));
-                for (sum, v) in sums.iter_mut().zip(row) {
-                    *sum = s.fma(x, v, *sum);
+                for n in 0..N {
+                    local[p][n] = s.fma(x, row[n], local[p][n]);
                 }
             }
             w = w.add(CHUNK);
@@ -138,9 +139,9 @@ pub(crate) unsafe fn resume<S: Simd, const P: usize, const N: usize>(
 ) -> [[S::V; N]; P] {
     let mut acc = zeros::<S, P, N>(s);
     for n in 0..N.min(target.vectors) {
-        for (p, sums) in acc.iter_mut().enumerate().take(target.valid) {
+        for p in 0..P.min(target.valid) {
             // SAFETY: pixel p < valid of vector n < vectors is readable by the caller's promise.
-            sums[n] = unsafe { s.load(target.out.add(n * target.plane + p * LANES)) };
+            acc[p][n] = unsafe { s.load(target.out.add(n * target.plane + p * LANES)) };
         }
     }
     acc
@@ -157,9 +158,9 @@ pub(crate) unsafe fn store<S: Simd, const P: usize, const N: usize>(
     target: &Target,
 ) {
     for n in 0..N.min(target.vectors) {
-        for (p, sums) in acc.iter().enumerate().take(target.valid) {
+        for p in 0..P.min(target.valid) {
             // SAFETY: pixel p < valid of vector n < vectors is writable by the caller's promise.
-            unsafe { s.store(target.out.add(n * target.plane + p * LANES), sums[n]) };
+            unsafe { s.store(target.out.add(n * target.plane + p * LANES), acc[p][n]) };
         }
     }
 }
@@ -178,32 +179,26 @@ pub(crate) unsafe fn finish<S: Simd, const P: usize, const N: usize>(
     channel: usize,
 ) {
     for n in 0..N.min(target.vectors) {
-        // SAFETY: the bias is padded to a whole chunk.
-        let bias = finish
-            .bias
-            .map(|b| unsafe { s.load(b[channel + n * LANES..][..LANES].as_ptr()) });
-        for (p, sums) in acc.iter().enumerate().take(target.valid) {
-            let mut v = sums[n];
+        let bias = match finish.bias {
+            // SAFETY: the slice holds 16 values: the bias is padded to a whole chunk.
+            Some(bias) => Some(unsafe { s.load(bias[channel + n * LANES..][..LANES].as_ptr()) }),
+            None => None,
+        };
+        for p in 0..P.min(target.valid) {
+            let mut v = acc[p][n];
             if let Some(bias) = bias {
                 v = s.add(v, bias);
             }
             // SAFETY: pixel p < valid of vector n < vectors is ours by the caller's promise.
             unsafe {
                 if let Some(residual) = target.residual {
-                    v = s.add(
-                        v,
-                        s.load(residual.add(n * target.residual_plane + p * LANES)),
-                    );
+                    v = s.add(v, s.load(residual.add(n * target.residual_plane + p * LANES)));
                 }
                 if finish.relu {
                     v = s.relu(v);
                 }
                 let out = target.out.add(n * target.plane + p * LANES);
-                if finish.stream {
-                    s.stream(out, v)
-                } else {
-                    s.store(out, v)
-                }
+                if finish.stream { s.stream(out, v) } else { s.store(out, v) }
             }
         }
     }

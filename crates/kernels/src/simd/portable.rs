@@ -46,11 +46,7 @@ pub(super) fn soft_fma(a: f32, b: f32, c: f32) -> f32 {
     let even = bits & 1 == 0;
     let away = (error > 0.0) == (sum > 0.0);
     let step = if away { 1u64 } else { u64::MAX };
-    let odd = if inexact & even {
-        bits.wrapping_add(step)
-    } else {
-        bits
-    };
+    let odd = if inexact & even { bits.wrapping_add(step) } else { bits };
     f64::from_bits(odd) as f32
 }
 
@@ -132,10 +128,6 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn max_first(self, first: Lanes, x: Lanes) -> Lanes {
-        Self::map2(
-            first,
-            x,
-            |first, x| if x > first || x.is_nan() { x } else { first },
-        )
+        Self::map2(first, x, |first, x| if x > first || x.is_nan() { x } else { first })
     }
 }

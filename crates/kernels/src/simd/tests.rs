@@ -29,11 +29,8 @@ impl Kernel for Operations<'_> {
         let mut out = [[0.0; LANES]; 6];
         // SAFETY: all pointers are to arrays of 16 values.
         unsafe {
-            let (a, b, c) = (
-                s.load(self.a.as_ptr()),
-                s.load(self.b.as_ptr()),
-                s.load(self.c.as_ptr()),
-            );
+            let (a, b, c) =
+                (s.load(self.a.as_ptr()), s.load(self.b.as_ptr()), s.load(self.c.as_ptr()));
             let results = [
                 s.add(a, b),
                 s.sub(a, b),
@@ -52,11 +49,7 @@ impl Kernel for Operations<'_> {
 
 /// The payload of a NaN is not promised.
 fn bits(x: f32) -> u32 {
-    if x.is_nan() {
-        f32::NAN.to_bits()
-    } else {
-        x.to_bits()
-    }
+    if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
 }
 
 proptest! {
