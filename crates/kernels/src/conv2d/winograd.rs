@@ -373,7 +373,7 @@ impl Kernel for MultiplyAndFinish<'_> {
         match (S::TILE_PIXELS, blocks) {
             (14, 1) => self.multiply::<S, 14, 1>(s, 1),
             (14, _) => self.multiply::<S, 14, 2>(s, 2),
-            _ => self.multiply::<S, 6, 1>(s, blocks),
+            _ => self.multiply::<S, 6, 1>(s, blocks.min(2)),
         }
         self.finish(s, blocks);
         if self.job.stream {
@@ -391,7 +391,7 @@ impl MultiplyAndFinish<'_> {
         assert!(
             POINTS * stride <= self.transformed.len() && POINTS * padded * CHUNK <= self.sums.len()
         );
-        assert!(padded % P == 0);
+        assert!(padded.is_multiple_of(P) && blocks <= 2);
         for point in 0..POINTS {
             let weights = self.job.weights.matrix(self.chunk, point);
             for first in (0..padded).step_by(P) {
