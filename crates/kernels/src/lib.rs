@@ -2,3 +2,6 @@
 
 mod error;
 pub use error::{Error, Result};
+
+/// This crate's version, for reports.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
