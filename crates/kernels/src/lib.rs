@@ -15,3 +15,6 @@ pub use error::{Error, Result};
 pub use float_env::with_ieee;
 pub use level::{LEVEL_VARIABLE, Level};
 pub use simd::fma;
+
+/// This crate's version, for reports.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
