@@ -91,6 +91,34 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            [
+                _mm256_blendv_ps(no[0], yes[0], _mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0])),
+                _mm256_blendv_ps(no[1], yes[1], _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn shift_to_exponent(self, x: Self::V) -> Self::V {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(x[0]))),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(x[1]))),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn relu(self, x: Self::V) -> Self::V {
         // SAFETY: `self` proves AVX2.
         unsafe {

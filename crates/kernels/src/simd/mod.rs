@@ -15,6 +15,8 @@ mod tests;
 
 pub(crate) use portable::Portable;
 pub use portable::fma;
+#[cfg(test)]
+pub(crate) use tests::hard_f32;
 
 /// Lanes of one vector.
 pub(crate) const LANES: usize = 16;
@@ -85,10 +87,38 @@ pub(crate) trait Simd: Arithmetic {
 
     /// `a * b`
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < b ? yes : no`, so NaN answers `no`.
+    fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// Moves each lane's bits up by 23: the low bits become the exponent and sign.
+    fn shift_to_exponent(self, x: Self::V) -> Self::V;
     /// `x < 0 ? +0 : x`, so -0 and NaN stay.
     fn relu(self, x: Self::V) -> Self::V;
     /// `x > first || x is NaN ? x : first`: the first of equal maxima is kept and NaN goes through.
     fn max_first(self, first: Self::V, x: Self::V) -> Self::V;
+
+    /// The 16 values from `values[at]` on.
+    ///
+    /// # Panics
+    /// There are not that many.
+    #[inline(always)]
+    fn read(self, values: &[f32], at: usize) -> Self::V {
+        let values = &values[at..at + LANES];
+        // SAFETY: 16 values, by the slice's length.
+        unsafe { self.load(values.as_ptr()) }
+    }
+
+    /// Writes 16 values from `values[at]` on.
+    ///
+    /// # Panics
+    /// There is no room for them.
+    #[inline(always)]
+    fn write(self, values: &mut [f32], at: usize, v: Self::V) {
+        let values = &mut values[at..at + LANES];
+        // SAFETY: room for 16 values, by the slice's length.
+        unsafe { self.store(values.as_mut_ptr(), v) }
+    }
 }
 
 /// A piece of work that runs on any level.

@@ -122,6 +122,25 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: Lanes, b: Lanes) -> Lanes {
+        Self::map2(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn select_lt(self, a: Lanes, b: Lanes, yes: Lanes, no: Lanes) -> Lanes {
+        let mut out = no;
+        for i in 0..LANES {
+            out.0[i] = if a.0[i] < b.0[i] { yes.0[i] } else { no.0[i] };
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn shift_to_exponent(self, x: Lanes) -> Lanes {
+        Self::map2(x, x, |x, _| f32::from_bits(x.to_bits() << 23))
+    }
+
+    #[inline(always)]
     fn relu(self, x: Lanes) -> Lanes {
         Self::map2(x, x, |x, _| if x < 0.0 { 0.0 } else { x })
     }

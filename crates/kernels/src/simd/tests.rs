@@ -23,10 +23,10 @@ struct Operations<'a> {
 }
 
 impl Kernel for Operations<'_> {
-    type Output = [[f32; LANES]; 6];
+    type Output = [[f32; LANES]; 9];
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        let mut out = [[0.0; LANES]; 6];
+        let mut out = [[0.0; LANES]; 9];
         // SAFETY: all pointers are to arrays of 16 values.
         unsafe {
             let (a, b, c) =
@@ -38,6 +38,9 @@ impl Kernel for Operations<'_> {
                 s.fma(a, b, c),
                 s.relu(a),
                 s.max_first(a, b),
+                s.div(a, b),
+                s.select_lt(a, b, c, a),
+                s.shift_to_exponent(a),
             ];
             for (out, v) in out.iter_mut().zip(results) {
                 s.store(out.as_mut_ptr(), v);
@@ -64,6 +67,7 @@ proptest! {
                 let expected = [
                     a + b, a - b, a * b, soft_fma_checked(a, b, c),
                     if a < 0.0 { 0.0 } else { a }, if b > a || b.is_nan() { b } else { a },
+                    a / b, if a < b { c } else { a }, f32::from_bits(a.to_bits() << 23),
                 ];
                 for (operation, expected) in expected.into_iter().enumerate() {
                     prop_assert_eq!(bits(out[operation][i]), bits(expected), "{} operation {} of {} {} {}", level, operation, a, b, c);

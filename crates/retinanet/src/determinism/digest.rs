@@ -44,9 +44,7 @@ impl std::str::FromStr for Digest {
 
     /// Reads 64 hexadecimal digits of either case.
     fn from_str(text: &str) -> Result<Self, DeterminismError> {
-        let refuse = || DeterminismError::DigestText {
-            text: text.chars().take(80).collect(),
-        };
+        let refuse = || DeterminismError::DigestText { text: text.chars().take(80).collect() };
         if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(refuse());
         }
@@ -121,13 +119,10 @@ impl DigestWriter {
     }
 
     fn new(kind: &str, name: &str, shape: &[usize]) -> Result<Self> {
-        let expected = shape
-            .iter()
-            .try_fold(1u64, |count, &dim| count.checked_mul(dim as u64))
-            .ok_or_else(|| DeterminismError::ShapeTooLarge {
-                name: name.to_owned(),
-                shape: shape.to_vec(),
-            })?;
+        let expected =
+            shape.iter().try_fold(1u64, |count, &dim| count.checked_mul(dim as u64)).ok_or_else(
+                || DeterminismError::ShapeTooLarge { name: name.to_owned(), shape: shape.to_vec() },
+            )?;
         let mut writer = Self {
             hash: Sha256::new(),
             name: name.to_owned(),
@@ -197,10 +192,7 @@ impl DigestWriter {
     }
 
     fn not_a_number(&self, index: u64) -> DeterminismError {
-        DeterminismError::NotANumber {
-            name: self.name.clone(),
-            index,
-        }
+        DeterminismError::NotANumber { name: self.name.clone(), index }
     }
 }
 
@@ -235,11 +227,10 @@ pub fn digest_tensor(name: &str, tensor: &Tensor) -> Result<Digest> {
     match tensor.dtype() {
         DType::U8 => digest_u8(name, tensor.dims(), &flat.to_vec1()?),
         DType::F32 => digest_f32(name, tensor.dims(), &flat.to_vec1()?),
-        other => Err(DeterminismError::DigestDtype {
-            name: name.to_owned(),
-            dtype: other.as_str(),
+        other => {
+            Err(DeterminismError::DigestDtype { name: name.to_owned(), dtype: other.as_str() }
+                .into())
         }
-        .into()),
     }
 }
 

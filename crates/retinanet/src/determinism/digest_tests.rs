@@ -38,10 +38,7 @@ fn tensors_follow_the_documented_layout() {
         digest_f32("scalar", &[], &[2.0]).unwrap(),
         by_hand("f32", "scalar", &[], &le(&[2.0]))
     );
-    assert_eq!(
-        digest_f32("empty", &[0, 4], &[]).unwrap(),
-        by_hand("f32", "empty", &[0, 4], &[])
-    );
+    assert_eq!(digest_f32("empty", &[0, 4], &[]).unwrap(), by_hand("f32", "empty", &[0, 4], &[]));
 }
 
 #[test]
@@ -70,15 +67,11 @@ fn detections_follow_the_documented_layout() {
 #[test]
 fn known_answers_stay() {
     assert_eq!(
-        digest_f32("P3", &[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0])
-            .unwrap()
-            .to_string(),
+        digest_f32("P3", &[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap().to_string(),
         "301cb48be37d1fe27181c627383d42e6d7ef2b865e8ae74312164e28485a1335"
     );
     assert_eq!(
-        digest_detections([480, 640], std::iter::empty())
-            .unwrap()
-            .to_string(),
+        digest_detections([480, 640], std::iter::empty()).unwrap().to_string(),
         "591e06f89b285e45a34de72f47fa60312485abf41479f83f7f2de67ca54094b4"
     );
 }
@@ -112,22 +105,15 @@ fn order_and_label_of_detections_count() {
 fn a_nan_is_named_by_tensor_and_index() {
     let mut values = vec![0.0; 5000];
     values[4321] = f32::NAN;
-    let message = digest_f32("P4\n", &[5000], &values)
-        .unwrap_err()
-        .to_string();
+    let message = digest_f32("P4\n", &[5000], &values).unwrap_err().to_string();
     assert!(message.contains(r#""P4\n""#), "{message}");
     assert!(message.contains("4321"), "{message}");
     let mut writer = DigestWriter::f32("P4", &[8]).unwrap();
     writer.write_f32(&[0.0; 5]).unwrap();
     let message = writer.write_f32(&[0.0, f32::NAN]).unwrap_err().to_string();
     assert!(message.contains("index 6"), "{message}");
-    let found = [
-        (1, "person", 0.5, [0.0; 4]),
-        (1, "person", 0.5, [0.0, 0.0, f32::NAN, 0.0]),
-    ];
-    let message = digest_detections([2, 3], found.into_iter())
-        .unwrap_err()
-        .to_string();
+    let found = [(1, "person", 0.5, [0.0; 4]), (1, "person", 0.5, [0.0, 0.0, f32::NAN, 0.0])];
+    let message = digest_detections([2, 3], found.into_iter()).unwrap_err().to_string();
     assert!(message.contains("index 1"), "{message}");
 }
 
@@ -145,24 +131,13 @@ fn data_that_does_not_fill_the_shape_is_refused() {
 fn the_memory_layout_of_a_tensor_does_not_count() {
     let values: Vec<f32> = (0..24u8).map(f32::from).collect();
     let plain = Tensor::from_vec(values.clone(), (2, 3, 4), &Device::Cpu).unwrap();
-    let moved = plain
-        .transpose(0, 2)
-        .unwrap()
-        .contiguous()
-        .unwrap()
-        .transpose(0, 2)
-        .unwrap();
+    let moved = plain.transpose(0, 2).unwrap().contiguous().unwrap().transpose(0, 2).unwrap();
     assert!(!moved.is_contiguous());
     let digest = digest_f32("x", &[2, 3, 4], &values).unwrap();
     assert_eq!(digest_tensor("x", &plain).unwrap(), digest);
     assert_eq!(digest_tensor("x", &moved).unwrap(), digest);
     let half = plain.to_dtype(DType::F16).unwrap();
-    assert!(
-        digest_tensor("x", &half)
-            .unwrap_err()
-            .to_string()
-            .contains("f16")
-    );
+    assert!(digest_tensor("x", &half).unwrap_err().to_string().contains("f16"));
 }
 
 #[test]

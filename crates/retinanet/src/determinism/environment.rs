@@ -151,22 +151,9 @@ impl Environment {
             ("cpu level", self.cpu.level.clone()),
             ("device", self.device.clone()),
             ("threads", self.threads.to_string()),
-            (
-                "features",
-                if self.features.is_empty() {
-                    none()
-                } else {
-                    self.features.join(", ")
-                },
-            ),
-            (
-                "build",
-                if self.debug_build { "debug" } else { "release" }.to_owned(),
-            ),
-            (
-                "weights sha256",
-                self.weights_sha256.map_or_else(none, |d| d.to_string()),
-            ),
+            ("features", if self.features.is_empty() { none() } else { self.features.join(", ") }),
+            ("build", if self.debug_build { "debug" } else { "release" }.to_owned()),
+            ("weights sha256", self.weights_sha256.map_or_else(none, |d| d.to_string())),
         ];
         if self.problems.is_empty() {
             rows.push(("problems", none()));
@@ -235,9 +222,7 @@ mod tests {
         let locked = |name: &str| -> Vec<String> {
             let packages = lock["package"].as_array().unwrap();
             let named = packages.iter().filter(|p| p["name"].as_str() == Some(name));
-            named
-                .map(|p| p["version"].as_str().unwrap().to_owned())
-                .collect()
+            named.map(|p| p["version"].as_str().unwrap().to_owned()).collect()
         };
         for (name, version) in [
             ("retinanet", env!("CARGO_PKG_VERSION")),
@@ -258,10 +243,7 @@ mod tests {
         assert_eq!(environment.cpu.level, "avx2");
         assert_eq!((environment.threads, environment.seed), (3, 7));
         assert_eq!(environment.problems, []);
-        assert_eq!(
-            environment.features.contains(&"fetch".to_owned()),
-            cfg!(feature = "fetch")
-        );
+        assert_eq!(environment.features.contains(&"fetch".to_owned()), cfg!(feature = "fetch"));
     }
 
     #[test]
@@ -288,10 +270,7 @@ mod tests {
     fn it_survives_json() {
         let environment = capture(&Determinism::fast());
         let json = serde_json::to_string(&environment).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Environment>(&json).unwrap(),
-            environment
-        );
+        assert_eq!(serde_json::from_str::<Environment>(&json).unwrap(), environment);
     }
 
     #[test]

@@ -50,10 +50,7 @@ impl Determinism {
         dtype: DType,
         device: &Device,
     ) -> Result<VarBuilder<'static>> {
-        let backend = SeededInit {
-            determinism: self.clone(),
-            variables: Some(variables.clone()),
-        };
+        let backend = SeededInit { determinism: self.clone(), variables: Some(variables.clone()) };
         self.builder_over(backend, dtype, device)
     }
 
@@ -64,11 +61,7 @@ impl Determinism {
         device: &Device,
     ) -> Result<VarBuilder<'static>> {
         self.check_dtype(dtype)?;
-        Ok(VarBuilder::from_backend(
-            Box::new(backend),
-            dtype,
-            device.clone(),
-        ))
+        Ok(VarBuilder::from_backend(Box::new(backend), dtype, device.clone()))
     }
 }
 
@@ -78,10 +71,7 @@ pub fn vars_in_name_order(variables: &VarMap) -> Vec<(String, Var)> {
         Ok(map) => map,
         Err(poisoned) => poisoned.into_inner(),
     };
-    let mut vars: Vec<_> = map
-        .iter()
-        .map(|(name, var)| (name.clone(), var.clone()))
-        .collect();
+    let mut vars: Vec<_> = map.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     vars.sort_by(|a, b| a.0.cmp(&b.0));
     vars
 }
@@ -95,10 +85,7 @@ pub struct SeededInit {
 impl SeededInit {
     /// Tensors from `determinism`'s seed, kept nowhere.
     pub fn new(determinism: Determinism) -> Self {
-        Self {
-            determinism,
-            variables: None,
-        }
+        Self { determinism, variables: None }
     }
 
     fn make(
@@ -112,9 +99,7 @@ impl SeededInit {
         self.determinism.check_dtype(dtype)?;
         let mut stream = self.determinism.stream(Purpose::Initialisation, name, 0);
         let values = initial_values(&mut stream, &shape, name, init)?;
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
     }
 }
 
@@ -127,10 +112,8 @@ impl SimpleBackend for SeededInit {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        let make = |shape| {
-            self.make(shape, name, init, dtype, device)
-                .map_err(candle_core::Error::wrap)
-        };
+        let make =
+            |shape| self.make(shape, name, init, dtype, device).map_err(candle_core::Error::wrap);
         let Some(variables) = &self.variables else {
             return make(shape);
         };
@@ -177,24 +160,14 @@ impl Distribution {
         match init {
             Init::Const(value) => Self::Constant(value as f32),
             Init::Randn { mean, stdev } => Self::Normal { mean, stdev },
-            Init::Uniform { lo, up } => Self::Uniform {
-                low: lo,
-                span: up - lo,
-            },
-            Init::Kaiming {
-                dist,
-                fan,
-                non_linearity,
-            } => {
+            Init::Uniform { lo, up } => Self::Uniform { low: lo, span: up - lo },
+            Init::Kaiming { dist, fan, non_linearity } => {
                 let stdev = non_linearity.gain() / (fan.for_shape(shape) as f64).sqrt();
                 match dist {
                     NormalOrUniform::Normal => Self::Normal { mean: 0.0, stdev },
                     NormalOrUniform::Uniform => {
                         let bound = 3f64.sqrt() * stdev;
-                        Self::Uniform {
-                            low: -bound,
-                            span: 2.0 * bound,
-                        }
+                        Self::Uniform { low: -bound, span: 2.0 * bound }
                     }
                 }
             }
@@ -225,10 +198,8 @@ fn initial_values(
     name: &str,
     init: Init,
 ) -> Result<Vec<f32>, DeterminismError> {
-    let refuse = |reason: String| DeterminismError::Initialisation {
-        name: name.to_owned(),
-        reason,
-    };
+    let refuse =
+        |reason: String| DeterminismError::Initialisation { name: name.to_owned(), reason };
     let count = shape
         .dims()
         .iter()

@@ -64,18 +64,12 @@ impl Default for Determinism {
 impl Determinism {
     /// The same bits everywhere, or an error that says why not.
     pub fn strict(seed: u64) -> Self {
-        Self {
-            mode: Mode::Strict,
-            seed,
-        }
+        Self { mode: Mode::Strict, seed }
     }
 
     /// No promise about bits: the fastest kernels, any float format, still seeded.
     pub fn fast() -> Self {
-        Self {
-            mode: Mode::Fast,
-            seed: DEFAULT_SEED,
-        }
+        Self { mode: Mode::Fast, seed: DEFAULT_SEED }
     }
 
     /// The same mode with another seed.
@@ -111,10 +105,7 @@ impl Determinism {
     /// [`DeterminismError::Dtype`].
     pub fn check_dtype(&self, dtype: DType) -> Result<()> {
         if self.is_strict() && dtype != DType::F32 {
-            return Err(DeterminismError::Dtype {
-                dtype: dtype.as_str(),
-            }
-            .into());
+            return Err(DeterminismError::Dtype { dtype: dtype.as_str() }.into());
         }
         Ok(())
     }
@@ -147,8 +138,7 @@ impl Determinism {
     /// The heuristic may answer differently for another driver, shape or amount of free memory. The
     /// algorithm pinned in strict mode needs no choice of a transform.
     pub fn cudnn_forward_algorithm(&self) -> Option<CudnnFwdAlgo> {
-        self.is_strict()
-            .then_some(CudnnFwdAlgo::ImplicitPrecompGemm)
+        self.is_strict().then_some(CudnnFwdAlgo::ImplicitPrecompGemm)
     }
 
     /// Readies a device: checks its settings, forbids TF32 and seeds candle's own generator.
@@ -239,20 +229,14 @@ mod tests {
     #[test]
     fn strict_names_the_operation_it_refuses() {
         let strict = Determinism::default();
-        strict
-            .check_operation("max_pool2d", &Device::Cpu, true)
-            .unwrap();
-        let error = strict
-            .check_operation("scatter_add", &Device::Cpu, false)
-            .unwrap_err();
+        strict.check_operation("max_pool2d", &Device::Cpu, true).unwrap();
+        let error = strict.check_operation("scatter_add", &Device::Cpu, false).unwrap_err();
         assert!(matches!(
             &error,
             Error::Determinism(DeterminismError::UnsupportedOperation { operation, device })
                 if operation == "scatter_add" && device == "cpu"
         ));
-        Determinism::fast()
-            .check_operation("scatter_add", &Device::Cpu, false)
-            .unwrap();
+        Determinism::fast().check_operation("scatter_add", &Device::Cpu, false).unwrap();
     }
 
     #[test]

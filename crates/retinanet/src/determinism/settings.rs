@@ -51,10 +51,8 @@ impl std::fmt::Display for SettingProblem {
 /// }
 /// ```
 pub fn cuda_setting_problems(lookup: impl Fn(&str) -> Option<String>) -> Vec<SettingProblem> {
-    const REQUIRED: [(&str, &[&str]); 2] = [
-        ("CUBLAS_WORKSPACE_CONFIG", &[":4096:8", ":16:8"]),
-        ("NVIDIA_TF32_OVERRIDE", &["0"]),
-    ];
+    const REQUIRED: [(&str, &[&str]); 2] =
+        [("CUBLAS_WORKSPACE_CONFIG", &[":4096:8", ":16:8"]), ("NVIDIA_TF32_OVERRIDE", &["0"])];
     REQUIRED
         .iter()
         .filter_map(|(name, allowed)| {

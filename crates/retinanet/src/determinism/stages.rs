@@ -46,15 +46,9 @@ impl StageDigests {
     /// [`DeterminismError::DuplicateStage`] where the stage is already there.
     pub fn push(&mut self, stage: &str, digest: Digest) -> Result<()> {
         if self.get(stage).is_some() {
-            return Err(DeterminismError::DuplicateStage {
-                stage: stage.to_owned(),
-            }
-            .into());
+            return Err(DeterminismError::DuplicateStage { stage: stage.to_owned() }.into());
         }
-        self.stages.push(Stage {
-            stage: stage.to_owned(),
-            digest,
-        });
+        self.stages.push(Stage { stage: stage.to_owned(), digest });
         Ok(())
     }
 
@@ -87,10 +81,7 @@ impl StageDigests {
         (0..places)
             .map(|i| (self.stages.get(i), other.stages.get(i)))
             .find(|(left, right)| left != right)
-            .map(|(left, right)| StageDifference {
-                left: left.cloned(),
-                right: right.cloned(),
-            })
+            .map(|(left, right)| StageDifference { left: left.cloned(), right: right.cloned() })
     }
 }
 
@@ -124,10 +115,7 @@ impl TryFrom<Vec<Stage>> for StageDigests {
 impl std::fmt::Display for StageDigests {
     /// One line a stage: its name, padded, and its digest.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self
-            .iter()
-            .map(|s| s.stage.escape_debug().to_string())
-            .collect();
+        let names: Vec<_> = self.iter().map(|s| s.stage.escape_debug().to_string()).collect();
         let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
         for (name, stage) in names.iter().zip(self) {
             writeln!(f, "{name:width$}  {}", stage.digest)?;
@@ -149,12 +137,7 @@ impl std::fmt::Display for StageDifference {
                     Some(stage) => format!("{:?}", stage.stage),
                     None => "the end".to_owned(),
                 };
-                write!(
-                    f,
-                    "the lists hold different stages: {} against {}",
-                    name(a),
-                    name(b)
-                )
+                write!(f, "the lists hold different stages: {} against {}", name(a), name(b))
             }
         }
     }

@@ -66,12 +66,7 @@ impl Stream {
         hash.update(index.to_le_bytes());
         let hash: [u8; 32] = hash.finalize().into();
         let word = |i: usize| {
-            u32::from_le_bytes([
-                hash[4 * i],
-                hash[4 * i + 1],
-                hash[4 * i + 2],
-                hash[4 * i + 3],
-            ])
+            u32::from_le_bytes([hash[4 * i], hash[4 * i + 1], hash[4 * i + 2], hash[4 * i + 3]])
         };
         Self {
             key: [word(0), word(1)],

@@ -26,14 +26,7 @@ fn known_answers_stay() {
     let normals: Vec<u32> = (0..6).map(|_| s.normal_f32().to_bits()).collect();
     assert_eq!(
         normals,
-        [
-            0xbeb9_6c20u32,
-            0x3f14_1315,
-            0xbcb4_861a,
-            0xbf47_33de,
-            0x3ef6_063a,
-            0x3f28_1463
-        ]
+        [0xbeb9_6c20u32, 0x3f14_1315, 0xbcb4_861a, 0xbf47_33de, 0x3ef6_063a, 0x3f28_1463]
     );
     let mut s = stream();
     let ranges: Vec<u64> = (0..8).map(|_| s.range(100).unwrap()).collect();
@@ -141,25 +134,14 @@ fn normals_have_the_moments_and_tails_of_a_normal() {
     }
     // Five standard errors each: sqrt(var(z^p) / n) with variances 1, 2, 15, 96.
     for (moment, (mean, variance)) in
-        moments
-            .iter()
-            .zip([(0.0, 1.0), (1.0, 2.0), (0.0, 15.0), (3.0, 96.0)])
+        moments.iter().zip([(0.0, 1.0), (1.0, 2.0), (0.0, 15.0), (3.0, 96.0)])
     {
         let error: f64 = moment - mean;
-        assert!(
-            error.abs() < 5.0 * f64::sqrt(variance / f64::from(n)),
-            "{moments:?}"
-        );
+        assert!(error.abs() < 5.0 * f64::sqrt(variance / f64::from(n)), "{moments:?}");
     }
-    for (count, p) in beyond
-        .iter()
-        .zip([0.317_310_5, 0.045_500_26, 0.002_699_796, 6.334_248e-5])
-    {
+    for (count, p) in beyond.iter().zip([0.317_310_5, 0.045_500_26, 0.002_699_796, 6.334_248e-5]) {
         let expected = p * f64::from(n);
-        assert!(
-            (f64::from(*count) - expected).abs() < 5.0 * f64::sqrt(expected),
-            "{beyond:?}"
-        );
+        assert!((f64::from(*count) - expected).abs() < 5.0 * f64::sqrt(expected), "{beyond:?}");
     }
 }
 
@@ -173,10 +155,7 @@ fn shuffles_of_three_reach_all_six_orders_evenly() {
         *counts.entry(items).or_insert(0) += 1;
     }
     assert_eq!(counts.len(), 6);
-    assert!(
-        counts.values().all(|c| (850..1150).contains(c)),
-        "{counts:?}"
-    );
+    assert!(counts.values().all(|c| (850..1150).contains(c)), "{counts:?}");
 }
 
 #[test]
