@@ -132,6 +132,28 @@ fn a_redirect_to_plain_http_is_refused() {
 }
 
 #[test]
+fn https_is_never_turned_into_plain_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::of(payload());
+    let url = server
+        .url("/model.safetensors")
+        .replace("http://", "https://");
+    let error = fetch(
+        &entry(&[url_source(&url, &sha256(&payload()))]),
+        &options(folder.path()),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FetchError::Unreachable { .. } | FetchError::Broken { .. }
+        ),
+        "{error}"
+    );
+    assert!(!final_path(folder.path()).exists());
+}
+
+#[test]
 fn redirects_without_end_are_given_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|_| Reply::redirect("/again"));

@@ -110,7 +110,7 @@ impl Client {
 
     fn failure(&self, url: &SafeUrl, error: Error) -> FetchError {
         use io::ErrorKind::{
-            AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable,
+            AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidData, NetworkUnreachable,
         };
         let unreachable = |problem| FetchError::Unreachable {
             url: url.to_string(),
@@ -133,6 +133,11 @@ impl Client {
             {
                 unreachable(printable(&error.to_string()))
             }
+            // How the handshake reports a certificate it does not trust.
+            Error::Io(error) if error.kind() == InvalidData => unreachable(format!(
+                "{} (a proxy that opens traffic needs its certificate in SSL_CERT_FILE)",
+                printable(&error.to_string())
+            )),
             error @ (Error::ConnectionFailed
             | Error::InvalidProxyUrl
             | Error::ConnectProxyFailed(_)

@@ -139,3 +139,34 @@ pub fn find_cached(entry: &ManifestEntry, options: &FetchOptions) -> Result<Opti
         Lookup::Damaged(error) => Err(error.into()),
     }
 }
+
+#[cfg(all(test, not(feature = "fetch")))]
+mod tests {
+    use super::*;
+    use crate::weights::Manifest;
+
+    #[test]
+    fn without_the_network_client_the_error_says_how_to_do_it_by_hand() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::builtin();
+        let entry = manifest.get("retinanet_resnet50_fpn_v2.coco_v1").unwrap();
+        let error = fetch(entry, &FetchOptions::in_folder(folder.path())).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                crate::Error::Fetch(FetchError::FeatureDisabled { .. })
+            ),
+            "{error}"
+        );
+        let message = error.to_string();
+        assert!(
+            message.contains("`fetch`") && message.contains("download.pytorch.org"),
+            "{message}"
+        );
+        assert!(
+            find_cached(entry, &FetchOptions::in_folder(folder.path()))
+                .unwrap()
+                .is_none()
+        );
+    }
+}

@@ -119,7 +119,7 @@ impl FetchOptions {
     /// nor off; [`FetchError::NoCacheFolder`] where no folder can be derived.
     pub fn from_env() -> Result<Self> {
         Ok(Self::from_variables(
-            |name| std::env::var_os(name),
+            std::env::var_os,
             std::env::home_dir(),
         )?)
     }

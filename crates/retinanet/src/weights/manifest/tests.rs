@@ -62,11 +62,10 @@ fn the_builtin_manifest_names_both_coco_checkpoints_and_the_demo() {
 fn the_manifest_at_the_top_level_is_the_embedded_one() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights-manifest.toml");
     match std::fs::read_to_string(&top) {
+        // A checkout without symbolic links has the link's text there.
+        Ok(text) if text.trim() == "crates/retinanet/weights-manifest.toml" => {}
         Ok(text) => assert_eq!(text, BUILTIN_MANIFEST),
-        Err(_) => eprintln!(
-            "not in the repository: there is no {} to compare",
-            top.display()
-        ),
+        Err(_) => eprintln!("not in the repository: there is no {}", top.display()),
     }
 }
 
