@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_transformers::object_detection::Bbox;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::labels::{Categories, LabelError};
+use crate::labels::Categories;
 use crate::postprocess::{PostprocessError, ScoredBox};
 use crate::{Error, Result};
 
@@ -128,7 +128,7 @@ impl Detections {
     /// Names the boxes found in an image of `image_size` (height, width), which come best first.
     ///
     /// # Errors
-    /// [`LabelError`] for a class id without a name; [`PostprocessError::Detection`] for a box or score
+    /// [`LabelError`](crate::labels::LabelError) for a class id without a name; [`PostprocessError::Detection`] for a box or score
     /// that is not finite, or a score above the one before it.
     pub fn new(
         image_size: [usize; 2],
@@ -216,7 +216,7 @@ impl Detections {
     /// The detections of one category, best first: empty if the image shows none.
     ///
     /// # Errors
-    /// [`LabelError`] if the model has no such category, or several.
+    /// [`LabelError`](crate::labels::LabelError) if the model has no such category, or several.
     ///
     /// ```
     /// # use retinanet::{detection::Detections, labels::Categories};
@@ -259,6 +259,7 @@ impl<'a> IntoIterator for &'a Detections {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::LabelError;
     use crate::postprocess::Candidate;
     use proptest::prelude::*;
 

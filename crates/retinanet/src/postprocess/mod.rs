@@ -14,6 +14,8 @@ pub use config::PostprocessConfig;
 pub use error::PostprocessError;
 pub use top_k::Candidate;
 
+use retinanet_kernels::with_ieee;
+
 use crate::Result;
 use crate::detection::BoundingBox;
 
@@ -80,18 +82,23 @@ impl PostprocessConfig {
         sizes: ImageSizes,
     ) -> Result<Vec<ScoredBox>> {
         self.check()?;
+        // The scan of the logits, split over threads, does this again on each of them.
+        Ok(with_ieee(|| self.all_levels(levels, num_classes, sizes))?)
+    }
+
+    fn all_levels(
+        &self,
+        levels: &[LevelOutput<'_>],
+        num_classes: usize,
+        sizes: ImageSizes,
+    ) -> Result<Vec<ScoredBox>, PostprocessError> {
         let mut boxes = Vec::new();
         for (level, output) in levels.iter().enumerate() {
             let shape = LevelShape::check(level, output, num_classes)?;
-            let size = [
-                level,
-                shape.anchors * num_classes,
-                shape.positions,
-                output.grid[1],
-            ];
             let candidates = threshold::candidates(
+                level,
                 output.logits,
-                size,
+                shape,
                 self.score_thresh,
                 self.topk_candidates,
             )?;
@@ -106,7 +113,7 @@ impl PostprocessConfig {
                 sizes.resized,
             )?);
         }
-        Ok(self.select(boxes, sizes)?)
+        self.select(boxes, sizes)
     }
 
     /// The clipped boxes of one level's candidates; `regression` reads a (channel, position).
@@ -200,7 +207,7 @@ impl PostprocessConfig {
     }
 }
 
-/// A level's checked sizes.
+/// A level's checked sizes, none of them 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LevelShape {
     /// Height * width.

@@ -1,7 +1,9 @@
 //! From logits to the candidates above the score threshold.
 
 use rayon::prelude::*;
+use retinanet_kernels::with_ieee;
 
+use super::LevelShape;
 use super::error::PostprocessError;
 use super::top_k::{Candidate, TopK};
 
@@ -9,7 +11,7 @@ use super::top_k::{Candidate, TopK};
 const BLOCK: usize = 64;
 
 /// Fewest values worth a task of their own.
-const VALUES_PER_TASK: usize = 1 << 16;
+const VALUES_PER_TASK: usize = 1 << 18;
 
 /// How far apart two of our sigmoids must be, relatively, for their order to be the exact one. Each is
 /// within 2^-20 of the exact value (a test checks it), so 2^-16 leaves a factor of 8.
@@ -51,7 +53,7 @@ impl Collector {
         }
     }
 
-    /// Reads some logits; `place` gives the channel and the position (`y * width + x`) of the i-th.
+    /// Reads some logits, within [`with_ieee`]; `place` gives the channel and the position (`y * width + x`) of the i-th.
     pub(crate) fn read(&mut self, logits: &[f32], place: impl Fn(usize) -> (usize, usize)) {
         for (start, block) in (0..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
             if all_finite_below(block, self.bound) {
@@ -121,28 +123,27 @@ impl Collector {
 
 /// The candidates of one level, best first: scores above `threshold`, at most `limit` of them.
 ///
-/// `logits` has the shape (channels, height, width) and `positions` is height * width. Split over
-/// rayon's current pool; the answer does not depend on the split.
+/// `logits` has the shape (anchors * classes, height, width). Split over rayon's current pool; the
+/// answer does not depend on the split.
 pub(crate) fn candidates(
+    level: usize,
     logits: &[f32],
-    [level, channels, positions, width]: [usize; 4],
+    shape: LevelShape,
     threshold: f64,
     limit: usize,
 ) -> Result<Vec<Candidate>, PostprocessError> {
-    if positions == 0 {
-        return Ok(Vec::new());
-    }
-    let new = || Collector::new(level, channels, threshold, limit);
+    let channels = shape.anchors * shape.classes;
+    let new = || with_ieee(|| Collector::new(level, channels, threshold, limit));
     logits
-        .par_chunks(positions)
+        .par_chunks(shape.positions)
         .enumerate()
-        .with_min_len(VALUES_PER_TASK.div_ceil(positions))
+        .with_min_len(VALUES_PER_TASK.div_ceil(shape.positions))
         .fold(new, |mut collector, (channel, plane)| {
-            collector.read(plane, |position| (channel, position));
+            with_ieee(|| collector.read(plane, |position| (channel, position)));
             collector
         })
         .reduce(new, Collector::merge)
-        .finish(width)
+        .finish(shape.width)
 }
 
 /// Whether every value is finite and below the bound. NaN is not below anything.
@@ -175,4 +176,87 @@ fn logit_bound(score: f32) -> f32 {
         }
     }
     low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 / (1 + e^-x) in f64 without std's exp: a Taylor series of e^(x/1024), squared ten times.
+    fn exact_sigmoid(logit: f32) -> f64 {
+        let x = -f64::from(logit) / 1024.0;
+        let mut term = 1.0;
+        let mut exp = 1.0;
+        for n in 1..20 {
+            term *= x / f64::from(n);
+            exp += term;
+        }
+        for _ in 0..10 {
+            exp *= exp;
+        }
+        1.0 / (1.0 + exp)
+    }
+
+    #[test]
+    fn the_sigmoid_is_within_the_margin_the_bound_rests_on() {
+        let steps = 400_000;
+        for step in 0..=steps {
+            let logit = LOWEST_BOUND + (20.0 - LOWEST_BOUND) * (step as f32 / steps as f32);
+            let (ours, exact) = (
+                f64::from(retinanet_kernels::sigmoid(logit)),
+                exact_sigmoid(logit),
+            );
+            let error = (ours / exact - 1.0).abs();
+            assert!(
+                error < f64::from(SIGMOID_MARGIN) / 16.0,
+                "sigmoid({logit}) is {ours}, not {exact}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_logit_below_the_bound_has_a_sigmoid_at_the_score() {
+        let scores = [
+            -1.0, 0.0, 1e-40, 1e-30, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999_99, 1.0, 1.1,
+        ];
+        for score in scores {
+            let bound = logit_bound(score);
+            if bound == f32::MIN {
+                assert!(score < 1e-30, "nothing is skipped for {score}");
+                continue;
+            }
+            for step in 1..=200_000u32 {
+                // Neighbours of the bound first, then ever farther ones.
+                let logit = if bound == f32::MAX { 100.0 } else { bound }
+                    - step as f32 * step as f32 * 1e-8;
+                if logit < bound {
+                    assert!(
+                        retinanet_kernels::sigmoid(logit) < score,
+                        "{logit} for {score}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_bound_is_near_the_threshold() {
+        // ln(0.05 / 0.95)
+        assert!((logit_bound(0.05) + 2.944_439).abs() < 1e-4);
+        assert!(logit_bound(0.5).abs() < 1e-4);
+        assert_eq!(logit_bound(0.0), f32::MIN);
+        assert_eq!(logit_bound(1.1), f32::MAX);
+    }
+
+    #[test]
+    fn a_block_with_any_value_that_needs_a_look_gets_one() {
+        assert!(all_finite_below(&[-3.0; BLOCK], -2.0));
+        for value in [-2.0, 0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for place in [0, 17, BLOCK - 1] {
+                let mut block = [-3.0; BLOCK];
+                block[place] = value;
+                assert!(!all_finite_below(&block, -2.0));
+            }
+        }
+    }
 }
