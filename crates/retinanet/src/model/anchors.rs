@@ -1,5 +1,6 @@
 //! Anchors: the boxes every prediction starts from.
 
+use retinanet_kernels::with_ieee;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
@@ -110,7 +111,7 @@ impl AnchorGenerator {
         let levels = config.sizes.iter().zip(&config.aspect_ratios);
         let cells = levels.map(|(sizes, ratios)| cell_anchors(sizes, ratios));
         Ok(Self {
-            cells: cells.collect(),
+            cells: with_ieee(|| cells.collect()),
         })
     }
 

@@ -3,6 +3,7 @@
 
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
+use retinanet_kernels::with_ieee;
 
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
 use super::tensor_spec::TensorSpec;
@@ -107,12 +108,15 @@ impl ConvSite {
 
     /// Loads, folds and packs; the tensors are dropped.
     pub(crate) fn build(&self, level: Level, vb: &VarBuilder) -> Result<Conv2d> {
-        let mut weight = self.weight().load(vb)?;
-        let bias = match &self.shift {
-            Shift::None => None,
-            Shift::Bias(value) => Some(self.bias(*value).load(vb)?),
-            Shift::BatchNorm(norm) => Some(norm.fold(vb, &mut weight)?),
-        };
-        Conv2d::new(level, self.spec, &weight, bias.as_deref())
+        // Folding and packing compute, so they too need the default rounding and subnormals.
+        with_ieee(|| {
+            let mut weight = self.weight().load(vb)?;
+            let bias = match &self.shift {
+                Shift::None => None,
+                Shift::Bias(value) => Some(self.bias(*value).load(vb)?),
+                Shift::BatchNorm(norm) => Some(norm.fold(vb, &mut weight)?),
+            };
+            Conv2d::new(level, self.spec, &weight, bias.as_deref())
+        })
     }
 }

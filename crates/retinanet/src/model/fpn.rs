@@ -8,7 +8,7 @@ use super::ModelError;
 use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, same_conv};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{self, Conv2d, Conv2dSpec, Level, MaxPool2d, MaxPool2dSpec, UpsampleAdd};
+use crate::ops::{Conv2d, Conv2dSpec, Level, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
 
 /// More channels than any backbone has.
 const MAX_CHANNELS: usize = 1 << 13;
@@ -147,6 +147,8 @@ pub(crate) enum ExtraBlocks {
     P6P7 {
         p6: Conv2d,
         p7: Conv2d,
+        /// Between the two; P6 itself has none.
+        relu: Relu,
         /// Whether P6 starts at the deepest pyramid map.
         from_pyramid: bool,
     },
@@ -196,6 +198,7 @@ impl Fpn {
             Some([p6, p7]) => ExtraBlocks::P6P7 {
                 p6: p6.build(level, &vb)?,
                 p7: p7.build(level, &vb)?,
+                relu: Relu::new(level),
                 from_pyramid: config.extra_levels == ExtraLevels::P6P7FromPyramid,
             },
             None if config.extra_levels == ExtraLevels::MaxPool => {
@@ -245,10 +248,11 @@ impl Fpn {
             ExtraBlocks::P6P7 {
                 p6,
                 p7,
+                relu,
                 from_pyramid,
             } => {
                 let p6 = p6.forward(if *from_pyramid { &top } else { deepest })?;
-                let p7 = p7.forward(&ops::relu(&p6)?)?;
+                let p7 = p7.forward(&relu.forward(&p6)?)?;
                 levels.extend([p6, p7]);
             }
             ExtraBlocks::MaxPool(pool) => levels.push(pool.forward(&top)?),

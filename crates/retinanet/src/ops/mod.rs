@@ -19,7 +19,7 @@ pub use conv2d::Conv2d;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use max_pool2d::MaxPool2d;
-pub use relu::relu;
+pub use relu::Relu;
 pub use retinanet_kernels::Level;
 pub use retinanet_kernels::conv2d::Conv2dSpec;
 pub use retinanet_kernels::norm::GroupNormSpec;

@@ -1,22 +1,34 @@
 //! ReLU where no convolution or normalisation can take it along.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
+use retinanet_kernels::{Level, pointwise};
 
 use super::batch;
 
 const NAME: &str = "retinanet.relu";
 
 /// relu(x) = if x < 0 { +0 } else { x } of (N, C, H, W), f32: keeps -0 and NaN.
-///
-/// # Errors
-/// [`OpError`](super::OpError) when the input is not f32 (N, C, H, W) on the CPU.
-pub fn relu(input: &Tensor) -> Result<Tensor> {
-    batch::checked(NAME, "input", input)?.apply_op1(Operation)
+#[derive(Debug, Clone, Copy)]
+pub struct Relu {
+    pub(crate) level: Level,
 }
 
-struct Operation;
+impl Relu {
+    /// The operation at a CPU level.
+    pub fn new(level: Level) -> Self {
+        Self { level }
+    }
+}
 
-impl CustomOp1 for Operation {
+impl Module for Relu {
+    /// # Errors
+    /// [`OpError`](super::OpError) when the input is not f32 (N, C, H, W) on the CPU.
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        batch::checked(NAME, "input", input)?.apply_op1(*self)
+    }
+}
+
+impl CustomOp1 for Relu {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -24,10 +36,7 @@ impl CustomOp1 for Operation {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let input = batch::Batch::new(NAME, "input", storage, layout)?;
         batch::Batch::map_images(NAME, input.shape, |index, output| {
-            for (y, &x) in output.iter_mut().zip(input.image(index)) {
-                *y = if x < 0.0 { 0.0 } else { x };
-            }
-            Ok(())
+            pointwise::relu(self.level, input.image(index), output)
         })
     }
 }
@@ -41,7 +50,8 @@ mod tests {
     #[test]
     fn negative_zero_and_nan_go_through() {
         let x = Tensor::from_slice(&[-1f32, -0.0, f32::NAN, 2.0], (1, 1, 1, 4), &Device::Cpu);
-        let y: Vec<f32> = relu(&x.unwrap())
+        let y: Vec<f32> = Relu::new(Level::from_env().unwrap())
+            .forward(&x.unwrap())
             .and_then(|y| y.flatten_all()?.to_vec1())
             .unwrap();
         assert_eq!(y[0].to_bits(), 0f32.to_bits());
