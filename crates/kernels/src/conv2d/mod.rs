@@ -131,6 +131,16 @@ pub enum Input<'a> {
     },
 }
 
+impl Input<'_> {
+    /// Height and width.
+    pub fn size(&self) -> [usize; 2] {
+        match self {
+            Self::Blocked(blocked) => blocked.shape().size(),
+            Self::Planar { size, .. } => *size,
+        }
+    }
+}
+
 /// One image of a call: the images of a call may have different sizes and never meet.
 #[derive(Debug)]
 pub struct Item<'a> {

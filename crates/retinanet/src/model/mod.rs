@@ -17,6 +17,7 @@ mod fpn;
 mod group_norm;
 mod heads;
 mod output;
+pub(crate) mod plan;
 mod resnet;
 mod retinanet;
 mod tensor_spec;

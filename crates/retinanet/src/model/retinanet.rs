@@ -111,14 +111,20 @@ impl RetinaNet {
         }
         let backbone = self.backbone.forward(images)?;
         let pyramid = self.fpn.forward(&backbone)?;
-        let named = |letter: char, levels: Vec<usize>, maps: Vec<Tensor>| {
-            let names = levels.into_iter().map(|level| format!("{letter}{level}"));
-            names.zip(maps).collect()
-        };
         Ok(Features {
-            backbone: named('C', self.config.backbone.returned_levels(), backbone),
-            pyramid: named('P', self.config.pyramid_levels(), pyramid),
+            backbone: self.backbone_names().into_iter().zip(backbone).collect(),
+            pyramid: self.pyramid_names().into_iter().zip(pyramid).collect(),
         })
+    }
+
+    /// "C3", "C4", ...: the backbone's returned maps.
+    pub fn backbone_names(&self) -> Vec<String> {
+        names('C', self.config.backbone.returned_levels())
+    }
+
+    /// "P3", "P4", ...: the pyramid's levels.
+    pub fn pyramid_names(&self) -> Vec<String> {
+        names('P', self.config.pyramid_levels())
     }
 
     /// The heads' predictions from the maps of a canvas of `input_size` ([height, width]).
@@ -161,6 +167,10 @@ impl RetinaNet {
     pub fn anchors(&self, padded: [usize; 2], grids: &[[usize; 2]]) -> Result<Vec<LevelAnchors>> {
         self.anchors.anchors(padded, grids)
     }
+}
+
+fn names(letter: char, levels: Vec<usize>) -> Vec<String> {
+    levels.into_iter().map(|level| format!("{letter}{level}")).collect()
 }
 
 /// All tensors in torchvision's order.
