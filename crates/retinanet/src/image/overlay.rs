@@ -67,9 +67,17 @@ pub fn draw(image: &Image, boxes: &[OverlayBox<'_>], style: &OverlayStyle) -> Im
     }
     if !style.without_captions {
         let mut captions = Captions::new(&canvas, text);
-        for (one, &rect) in boxes.iter().zip(&rects) {
-            let caption = format!("{} {:.2}", one.label, one.score);
-            captions.draw(&mut canvas, &caption, rect, line, color(one.label_id));
+        // The best choose their places first and are painted last, where places run out.
+        let planned: Vec<_> = boxes
+            .iter()
+            .zip(&rects)
+            .map(|(one, &rect)| {
+                let text = format!("{} {:.2}", one.label, one.score);
+                captions.plan(&text, rect, line, color(one.label_id))
+            })
+            .collect();
+        for caption in planned.into_iter().rev() {
+            captions.paint(&mut canvas, caption);
         }
     }
     canvas.into_image()

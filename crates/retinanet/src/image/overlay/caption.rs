@@ -21,6 +21,14 @@ pub(super) struct Captions {
     taken: Vec<Rect>,
 }
 
+/// A caption that has its place.
+pub(super) struct Caption {
+    line: Line,
+    plate: Rect,
+    padding: usize,
+    color: [u8; 3],
+}
+
 /// A line of glyphs, set out from x = 0.
 struct Line {
     glyphs: Vec<(GlyphId, f32)>,
@@ -42,20 +50,36 @@ impl Captions {
         }
     }
 
-    /// Draws `text` near `rect`, whose frame is `line_width` wide, on a plate of `color`.
-    pub(super) fn draw(
+    /// Sets `text` on a plate of `color` near `rect`, whose frame is `line_width` wide, and keeps
+    /// the place for it.
+    pub(super) fn plan(
         &mut self,
-        canvas: &mut Canvas,
         text: &str,
         rect: Rect,
         line_width: usize,
         color: [u8; 3],
-    ) {
+    ) -> Caption {
         let padding = (self.text_height / 5).max(1);
         let line = self.fit(text, self.picture[1].saturating_sub(2 * padding));
         let size = [line.height + padding, line.width + 2 * padding];
         let plate = self.place(size, rect, line_width);
         self.taken.push(plate);
+        Caption {
+            line,
+            plate,
+            padding,
+            color,
+        }
+    }
+
+    /// Paints a planned caption.
+    pub(super) fn paint(&self, canvas: &mut Canvas, caption: Caption) {
+        let Caption {
+            line,
+            plate,
+            padding,
+            color,
+        } = caption;
         canvas.fill(plate, color);
         let [red, green, blue] = color.map(u32::from);
         // Rec. 601 luma: dark text on light plates, light on dark.
