@@ -1,14 +1,14 @@
 //! Images in and out: decode, transform, masks, overlay.
 
 mod decode;
-#[cfg(test)]
-mod decode_tests;
 mod encode;
 mod error;
 mod jpeg;
 pub mod mask;
 pub mod overlay;
 mod picture;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 pub use decode::{DecodeLimits, DecodeOptions};
