@@ -18,6 +18,7 @@ mod testing;
 pub mod upsample;
 
 pub use buffer::AlignedBuffer;
+pub mod resize;
 pub use error::{Error, Result};
 pub use float_env::with_ieee;
 pub use level::{LEVEL_VARIABLE, Level};
