@@ -1,6 +1,30 @@
-//! Checkpoints: manifest, download, reading, renaming.
+//! Checkpoints: manifest, download, reading, renaming, strict loading.
 
+mod checkpoint;
+mod convert;
+mod dtype;
 mod error;
 mod fetch_error;
+mod identity;
+mod loading;
+mod names;
+mod pickle;
+mod pth;
+mod report;
+mod safetensors_read;
+mod safetensors_write;
+mod source;
+mod tensor;
+mod var_builder;
+
+pub use checkpoint::{Checkpoint, Format};
+pub use convert::convert;
+pub use dtype::StoredDtype;
 pub use error::WeightsError;
 pub use fetch_error::FetchError;
+pub use identity::{Architecture, Identity};
+pub use loading::{ExpectedTensor, LoadedTensors};
+pub use names::Naming;
+pub use report::{Ignored, LoadReport, MisShaped, Mismatch, Unmatched};
+pub use safetensors_write::{TensorData, save_safetensors};
+pub use tensor::TensorInfo;
