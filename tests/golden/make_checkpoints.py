@@ -1,6 +1,7 @@
 """Makes the small checkpoints in tests/golden/checkpoints (run with PyTorch and numpy installed).
 
 They cover both .pth containers, the element types, strided and shared storages, and hostile files.
+Files in the pre-2020 container differ from run to run in their storages' names, which are addresses.
 Every element of a `ramp` tensor is (i * 37 % 101 - 50) / 64, which the Rust tests compute again.
 """
 
@@ -54,8 +55,11 @@ def good():
         nested = {"epoch": 3, "best": 0.5, "model": {"module.a": ramp(2)}, "optimizer": {"m": ramp(7)}}
         save(nested, f"{kind}_nested.pth", _use_new_zipfile_serialization=zipped)
     save({"a": ramp(3)}, "zip_protocol_4.pth", pickle_protocol=4)
+    # A directory entry as long as the zip64 record behind the directory.
+    assert len("name_of_21_characters") == 21
+    save({"a": ramp(3)}, "name_of_21_characters.pth")
     torch.serialization.set_crc32_options(False)
-    save({"a": ramp(3)}, "zip_without_checksums.pth")
+    save({"a": ramp(3)}, "zip_no_checksums.pth")
     torch.serialization.set_crc32_options(True)
 
 

@@ -89,7 +89,7 @@ fn a_nested_state_dict_is_found_and_its_wrapper_stripped() {
 
 #[test]
 fn later_pickle_protocols_and_files_without_checksums_are_read() {
-    for name in ["zip_protocol_4.pth", "zip_without_checksums.pth"] {
+    for name in ["zip_protocol_4.pth", "zip_no_checksums.pth"] {
         assert_eq!(
             Checkpoint::open(asset(name))
                 .unwrap()
@@ -98,6 +98,13 @@ fn later_pickle_protocols_and_files_without_checksums_are_read() {
             ramp(3)
         );
     }
+}
+
+/// The entry of `data.pkl` is then as long as the zip64 record behind the zip directory.
+#[test]
+fn a_file_saved_under_a_name_of_21_letters_is_read() {
+    let checkpoint = Checkpoint::open(asset("name_of_21_characters.pth")).unwrap();
+    assert_eq!(checkpoint.tensor_f32("a").unwrap(), ramp(3));
 }
 
 #[test]

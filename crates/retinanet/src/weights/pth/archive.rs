@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::state::State;
@@ -47,7 +48,13 @@ struct Archive<'a> {
 impl<'a> Archive<'a> {
     fn open(file: &'a [u8]) -> Result<Self, Fault> {
         let damaged = |e| format!("its zip directory: {e}; it is cut short or damaged");
-        let zip = ZipArchive::new(Cursor::new(file)).map_err(damaged)?;
+        // Nothing may stand before the archive. Left to search, the crate takes a wrong directory
+        // start where PyTorch's zip64 record is as long as the first directory entry, that is, for
+        // every file saved under a name of 21 letters.
+        let config = Config {
+            archive_offset: ArchiveOffset::Known(0),
+        };
+        let zip = ZipArchive::with_config(config, Cursor::new(file)).map_err(damaged)?;
         let mut index = BTreeMap::new();
         for position in 0..zip.len() {
             let entry = zip.by_index_data(position).map_err(damaged)?;
