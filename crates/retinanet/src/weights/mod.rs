@@ -1,9 +1,27 @@
-//! Checkpoints: manifest, download, reading, renaming.
+//! Checkpoints: manifest, download, reading, renaming, strict loading.
 
+mod checkpoint;
+mod convert;
+mod dtype;
 mod error;
 mod fetch;
 mod fetch_error;
 mod manifest;
+mod identity;
+mod loading;
+mod names;
+mod pickle;
+mod pth;
+mod report;
+mod safetensors_read;
+mod safetensors_write;
+mod source;
+mod tensor;
+mod var_builder;
+
+pub use checkpoint::{Checkpoint, Format};
+pub use convert::convert;
+pub use dtype::StoredDtype;
 pub use error::WeightsError;
 pub use fetch::{
     DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, SafeUrl, Token, fetch,
@@ -14,3 +32,9 @@ pub use manifest::{
     Architecture, BUILTIN_MANIFEST, ExpectedSha256, Format, Location, Manifest, ManifestCategories,
     ManifestEntry, Reference, Source,
 };
+pub use identity::{Architecture, Identity};
+pub use loading::{ExpectedTensor, LoadedTensors};
+pub use names::Naming;
+pub use report::{Ignored, LoadReport, MisShaped, Mismatch, Unmatched};
+pub use safetensors_write::{TensorData, save_safetensors};
+pub use tensor::TensorInfo;

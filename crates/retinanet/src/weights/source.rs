@@ -1,0 +1,173 @@
+//! Reading a file once, from its first byte to its last, hashing what is kept.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::WeightsError;
+
+/// The largest checkpoint taken: over ten times a double-precision ResNet-152 RetinaNet.
+pub(super) const MAX_FILE_BYTES: u64 = 8 << 30;
+
+/// How much is read before it is hashed, while it is still in cache.
+const STEP: usize = 1 << 20;
+
+/// A stream of known length; every byte handed out has gone through the hash.
+///
+/// The file is never mapped: a mapped file that shrinks kills the process, and one that changes
+/// gives weights other than the ones hashed.
+pub(super) struct HashedSource<R> {
+    path: PathBuf,
+    inner: R,
+    length: u64,
+    read: u64,
+    hasher: Sha256,
+}
+
+impl HashedSource<File> {
+    pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
+        let failed = |action| {
+            move |source| WeightsError::Read {
+                path: path.into(),
+                action,
+                source,
+            }
+        };
+        // Asked before opening: opening a pipe would wait for a writer.
+        let before = std::fs::metadata(path).map_err(failed("find it"))?;
+        if !before.is_file() {
+            return Err(WeightsError::NotAFile { path: path.into() });
+        }
+        let file = File::open(path).map_err(failed("open it"))?;
+        let length = file.metadata().map_err(failed("read its size"))?.len();
+        Self::new(path, file, length)
+    }
+}
+
+impl<R: Read> HashedSource<R> {
+    pub(super) fn new(path: &Path, inner: R, length: u64) -> Result<Self, WeightsError> {
+        let path = path.to_path_buf();
+        if length == 0 {
+            return Err(WeightsError::Empty { path });
+        }
+        if length > MAX_FILE_BYTES {
+            return Err(WeightsError::TooLarge {
+                path,
+                bytes: length,
+                limit: MAX_FILE_BYTES,
+            });
+        }
+        Ok(Self {
+            path,
+            inner,
+            length,
+            read: 0,
+            hasher: Sha256::new(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length of the whole file in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Bytes not read yet.
+    pub(super) fn remaining(&self) -> u64 {
+        self.length - self.read
+    }
+
+    /// Appends the next `count` bytes to `buffer`. The caller has compared `count` with
+    /// [`remaining`](Self::remaining), so an allocation is never larger than the file.
+    pub(super) fn append(&mut self, buffer: &mut Vec<u8>, count: u64) -> Result<(), WeightsError> {
+        let changed = || WeightsError::Changed {
+            path: self.path.clone(),
+        };
+        let no_memory = || WeightsError::OutOfMemory {
+            path: self.path.clone(),
+            bytes: count,
+        };
+        if count > self.remaining() {
+            return Err(changed());
+        }
+        let total = usize::try_from(count).map_err(|_| no_memory())?;
+        buffer.try_reserve_exact(total).map_err(|_| no_memory())?;
+        let end = buffer.len() + total;
+        while buffer.len() < end {
+            let start = buffer.len();
+            buffer.resize(start + STEP.min(end - start), 0);
+            self.inner
+                .read_exact(&mut buffer[start..])
+                .map_err(|source| match source.kind() {
+                    ErrorKind::UnexpectedEof => changed(),
+                    _ => WeightsError::Read {
+                        path: self.path.clone(),
+                        action: "read it",
+                        source,
+                    },
+                })?;
+            self.hasher.update(&buffer[start..]);
+        }
+        self.read += count;
+        Ok(())
+    }
+
+    /// The sha256 of the whole file as 64 lower-case hex digits.
+    ///
+    /// # Errors
+    ///
+    /// When bytes are left, which would make it the hash of a part.
+    pub(super) fn finish(mut self) -> Result<String, WeightsError> {
+        let grown = !matches!(self.inner.read(&mut [0; 1]), Ok(0));
+        if self.remaining() != 0 || grown {
+            return Err(WeightsError::Changed { path: self.path });
+        }
+        Ok(self
+            .hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(bytes: &[u8], length: u64) -> HashedSource<&[u8]> {
+        HashedSource::new(Path::new("x"), bytes, length).unwrap()
+    }
+
+    #[test]
+    fn the_hash_is_of_the_bytes_handed_out() {
+        let mut abc = source(b"abc", 3);
+        let mut buffer = vec![b'-'];
+        abc.append(&mut buffer, 1).unwrap();
+        abc.append(&mut buffer, 2).unwrap();
+        assert_eq!(buffer, b"-abc");
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(abc.finish().unwrap(), known);
+    }
+
+    #[test]
+    fn a_file_that_shrinks_or_grows_meanwhile_is_an_error() {
+        let mut shrunk = source(b"ab", 3);
+        assert!(matches!(
+            shrunk.append(&mut Vec::new(), 3),
+            Err(WeightsError::Changed { .. })
+        ));
+        let mut grown = source(b"abcd", 3);
+        grown.append(&mut Vec::new(), 3).unwrap();
+        assert!(matches!(grown.finish(), Err(WeightsError::Changed { .. })));
+        assert!(matches!(
+            source(b"abc", 3).finish(),
+            Err(WeightsError::Changed { .. })
+        ));
+    }
+}
