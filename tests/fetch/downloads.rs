@@ -13,19 +13,13 @@ use crate::{
 fn a_download_is_checked_named_and_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::of(payload());
-    let entry = entry(&[url_source(
-        &server.url("/m/model.safetensors"),
-        &sha256(&payload()),
-    )]);
+    let entry = entry(&[url_source(&server.url("/m/model.safetensors"), &sha256(&payload()))]);
     let file = fetch(&entry, &options(folder.path())).unwrap();
     assert_eq!((file.found, file.pin), (Found::Downloaded, Pin::Manifest));
     assert_eq!(file.path, final_path(folder.path()));
     assert_eq!(file.sha256, sha256(&payload()));
     assert_eq!(std::fs::read(&file.path).unwrap(), payload());
-    assert_eq!(
-        names_in(folder.path()),
-        [FILE.to_owned(), format!("{FILE}.lock")]
-    );
+    assert_eq!(names_in(folder.path()), [FILE.to_owned(), format!("{FILE}.lock")]);
 
     let again = fetch(&entry, &options(folder.path())).unwrap();
     assert_eq!((again.found, again.path), (Found::Cache, file.path));
@@ -39,14 +33,8 @@ fn a_cut_download_goes_on_where_it_stopped() {
         None => Reply::cut(&payload(), 100_000),
         Some(start) => Reply::part(&payload(), start),
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    assert_eq!(
-        fetch(&entry, &options(folder.path())).unwrap().sha256,
-        sha256(&payload())
-    );
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
+    assert_eq!(fetch(&entry, &options(folder.path())).unwrap().sha256, sha256(&payload()));
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     let start = requests[1].range_start().unwrap();
@@ -62,14 +50,8 @@ fn a_later_call_resumes_what_an_earlier_one_left() {
         0 => Reply::cut(&payload(), 100_000),
         _ => Reply::part(&payload(), request.range_start().expect("a range")),
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    let once = FetchOptions {
-        attempts: 1,
-        ..options(folder.path())
-    };
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
+    let once = FetchOptions { attempts: 1, ..options(folder.path()) };
     let error = fetch(&entry, &once).unwrap_err();
     assert!(matches!(error, FetchError::Broken { .. }), "{error}");
     assert!(!final_path(folder.path()).exists());
@@ -83,14 +65,8 @@ fn a_server_that_ignores_ranges_makes_it_start_again() {
         0 => Reply::cut(&payload(), 100_000),
         _ => Reply::whole(&payload()),
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    assert_eq!(
-        fetch(&entry, &options(folder.path())).unwrap().sha256,
-        sha256(&payload())
-    );
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
+    assert_eq!(fetch(&entry, &options(folder.path())).unwrap().sha256, sha256(&payload()));
     assert!(server.requests()[1].range_start().is_some());
 }
 
@@ -102,14 +78,8 @@ fn a_part_that_was_not_asked_for_is_thrown_away() {
         1 => Reply::part(&payload(), 7),
         _ => Reply::whole(&payload()),
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    assert_eq!(
-        fetch(&entry, &options(folder.path())).unwrap().sha256,
-        sha256(&payload())
-    );
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
+    assert_eq!(fetch(&entry, &options(folder.path())).unwrap().sha256, sha256(&payload()));
     assert_eq!(server.requests()[2].range_start(), None);
 }
 
@@ -121,14 +91,8 @@ fn halves_of_two_files_are_noticed_and_fetched_again() {
         None if request.number == 0 => Reply::cut(&payload(), 100_000),
         None => Reply::whole(&payload()),
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    assert_eq!(
-        fetch(&entry, &options(folder.path())).unwrap().sha256,
-        sha256(&payload())
-    );
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
+    assert_eq!(fetch(&entry, &options(folder.path())).unwrap().sha256, sha256(&payload()));
     assert_eq!(server.requests().len(), 3);
 }
 
@@ -136,19 +100,12 @@ fn halves_of_two_files_are_noticed_and_fetched_again() {
 fn without_a_strong_etag_nothing_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|request| {
-        let sent = if request.number == 0 {
-            100_000
-        } else {
-            300_000
-        };
+        let sent = if request.number == 0 { 100_000 } else { 300_000 };
         let mut reply = Reply::cut(&payload(), sent);
         reply.headers.retain(|(name, _)| name != "ETag");
         reply.header("ETag", "W/\"weak\"")
     });
-    let entry = entry(&[url_source(
-        &server.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
+    let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
     fetch(&entry, &options(folder.path())).unwrap();
     assert_eq!(server.requests()[1].range_start(), None);
 }
@@ -161,20 +118,13 @@ fn a_busy_server_is_asked_again_a_bounded_number_of_times() {
         _ => Reply::whole(&payload()),
     });
     let source = url_source(&server.url("/model.safetensors"), &sha256(&payload()));
-    fetch(
-        &entry(std::slice::from_ref(&source)),
-        &options(folder.path()),
-    )
-    .unwrap();
+    fetch(&entry(std::slice::from_ref(&source)), &options(folder.path())).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|_| Reply::status(503));
     let source = url_source(&server.url("/model.safetensors"), &sha256(&payload()));
     let error = fetch(&entry(&[source]), &options(folder.path())).unwrap_err();
-    assert!(
-        matches!(error, FetchError::Http { status: 503, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, FetchError::Http { status: 503, .. }), "{error}");
     assert_eq!(server.requests().len(), 3);
 }
 
@@ -197,14 +147,9 @@ fn a_missing_file_turns_to_the_next_source() {
 
     let folder = tempfile::tempdir().unwrap();
     let error = fetch(&entry(std::slice::from_ref(&gone)), &options(folder.path())).unwrap_err();
-    assert!(
-        matches!(error, FetchError::Http { status: 404, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, FetchError::Http { status: 404, .. }), "{error}");
     let error = fetch(&entry(&[gone.clone(), gone]), &options(folder.path())).unwrap_err();
-    let FetchError::AllSourcesFailed { failures, .. } = &error else {
-        panic!("{error}")
-    };
+    let FetchError::AllSourcesFailed { failures, .. } = &error else { panic!("{error}") };
     assert_eq!(failures.len(), 2);
 }
 
@@ -219,10 +164,7 @@ fn a_server_that_falls_silent_is_given_up_on() {
                 Reply::status(200)
             }
         });
-        let entry = entry(&[url_source(
-            &server.url("/model.safetensors"),
-            &sha256(&payload()),
-        )]);
+        let entry = entry(&[url_source(&server.url("/model.safetensors"), &sha256(&payload()))]);
         let impatient = FetchOptions {
             stall_timeout: Duration::from_millis(400),
             attempts: 2,
@@ -231,11 +173,7 @@ fn a_server_that_falls_silent_is_given_up_on() {
         let start = Instant::now();
         let error = fetch(&entry, &impatient).unwrap_err();
         assert!(matches!(error, FetchError::Stalled { .. }), "{error}");
-        assert!(
-            start.elapsed() < Duration::from_secs(9),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
         assert!(!final_path(folder.path()).exists());
     }
 }
@@ -251,10 +189,7 @@ fn a_hub_file_comes_from_the_endpoint_through_its_redirect() {
         _ => Reply::status(404),
     });
     let entry = entry(&[hub_source("refs/pr-1", &sha256(&payload()))]);
-    let mirror = FetchOptions {
-        endpoint: server.url("/"),
-        ..options(folder.path())
-    };
+    let mirror = FetchOptions { endpoint: server.url("/"), ..options(folder.path()) };
     let file = fetch(&entry, &mirror).unwrap();
     assert_eq!(file.found, Found::Downloaded);
 }
@@ -270,42 +205,15 @@ fn a_token_never_leaves_the_endpoint() {
     });
     let hub = entry(&[hub_source("main", &sha256(&payload()))]);
     let token = Some(Token::new("secret"));
-    let with_token = FetchOptions {
-        endpoint: server.url(""),
-        token,
-        ..options(folder.path())
-    };
+    let with_token = FetchOptions { endpoint: server.url(""), token, ..options(folder.path()) };
     fetch(&hub, &with_token).unwrap();
-    let sent: Vec<_> = server
-        .requests()
-        .iter()
-        .map(|r| r.header("authorization").map(str::to_owned))
-        .collect();
-    assert_eq!(
-        sent,
-        [
-            Some("Bearer secret".to_owned()),
-            Some("Bearer secret".to_owned())
-        ]
-    );
+    let sent: Vec<_> =
+        server.requests().iter().map(|r| r.header("authorization").map(str::to_owned)).collect();
+    assert_eq!(sent, [Some("Bearer secret".to_owned()), Some("Bearer secret".to_owned())]);
     assert_eq!(elsewhere.requests()[0].header("authorization"), None);
 
     let folder = tempfile::tempdir().unwrap();
-    let plain = entry(&[url_source(
-        &elsewhere.url("/model.safetensors"),
-        &sha256(&payload()),
-    )]);
-    fetch(
-        &plain,
-        &FetchOptions {
-            cache_dir: folder.path().to_owned(),
-            ..with_token
-        },
-    )
-    .unwrap();
-    assert_eq!(
-        elsewhere.requests()[1].header("authorization"),
-        None,
-        "a plain URL is not the hub"
-    );
+    let plain = entry(&[url_source(&elsewhere.url("/model.safetensors"), &sha256(&payload()))]);
+    fetch(&plain, &FetchOptions { cache_dir: folder.path().to_owned(), ..with_token }).unwrap();
+    assert_eq!(elsewhere.requests()[1].header("authorization"), None, "a plain URL is not the hub");
 }

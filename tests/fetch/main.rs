@@ -28,10 +28,7 @@ fn payload() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The TOML of a source of `bytes` at `url`.
@@ -79,9 +76,8 @@ fn names_in(folder: &Path) -> Vec<String> {
     let Ok(listing) = std::fs::read_dir(folder.join("it")) else {
         return Vec::new();
     };
-    let mut names: Vec<String> = listing
-        .map(|item| item.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        listing.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

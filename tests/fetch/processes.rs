@@ -23,10 +23,7 @@ fn one_of_two_processes() {
         return;
     };
     let entry = entry(&[url_source(&url, &sha256(&payload()))]);
-    let talking = FetchOptions {
-        progress: Progress::Auto,
-        ..options(Path::new(&cache))
-    };
+    let talking = FetchOptions { progress: Progress::Auto, ..options(Path::new(&cache)) };
     let file = fetch(&entry, &talking).unwrap();
     println!("fetched {:?} {}", file.found, file.sha256);
 }
@@ -72,12 +69,7 @@ impl Process {
 
     fn output(mut self) -> String {
         let mut text = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         assert!(self.child.wait().unwrap().success(), "{text}");
         text
     }
@@ -98,10 +90,8 @@ impl Gate {
 
     fn wait_for(&self, met: impl Fn(&(bool, bool)) -> bool) {
         let state = self.state.lock().unwrap();
-        let (_state, waited) = self
-            .changed
-            .wait_timeout_while(state, PATIENCE, |state| !met(state))
-            .unwrap();
+        let (_state, waited) =
+            self.changed.wait_timeout_while(state, PATIENCE, |state| !met(state)).unwrap();
         assert!(!waited.timed_out());
     }
 }
@@ -124,19 +114,10 @@ fn of_two_processes_one_downloads_and_the_other_waits() {
     gate.change(|state| state.1 = true);
 
     let (first, second) = (first.output(), second.output());
-    assert!(
-        first.contains("fetched Downloaded") && first.contains(&sha256(&payload())),
-        "{first}"
-    );
-    assert!(
-        second.contains("fetched Cache") && second.contains(&sha256(&payload())),
-        "{second}"
-    );
+    assert!(first.contains("fetched Downloaded") && first.contains(&sha256(&payload())), "{first}");
+    assert!(second.contains("fetched Cache") && second.contains(&sha256(&payload())), "{second}");
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(
-        names_in(folder.path()),
-        [FILE.to_owned(), format!("{FILE}.lock")]
-    );
+    assert_eq!(names_in(folder.path()), [FILE.to_owned(), format!("{FILE}.lock")]);
 }
 
 #[test]
@@ -158,8 +139,5 @@ fn what_a_killed_process_leaves_is_taken_up() {
     doomed.child.wait().unwrap();
     let entry = entry(&[url_source(&url, &sha256(&payload()))]);
     fetch(&entry, &options(folder.path())).unwrap();
-    assert!(
-        server.requests()[1].range_start().is_some(),
-        "it goes on where the other stopped"
-    );
+    assert!(server.requests()[1].range_start().is_some(), "it goes on where the other stopped");
 }

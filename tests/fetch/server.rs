@@ -26,11 +26,7 @@ impl Request {
 
     /// The offset of a `Range: bytes=N-`.
     pub fn range_start(&self) -> Option<usize> {
-        self.header("range")?
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()
+        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
@@ -45,13 +41,8 @@ pub struct Reply {
 
 impl Reply {
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            silence: Duration::ZERO,
-        }
-        .header("Content-Length", 0)
+        Self { status, headers: Vec::new(), body: Vec::new(), silence: Duration::ZERO }
+            .header("Content-Length", 0)
     }
 
     pub fn redirect(location: impl ToString) -> Self {
@@ -72,12 +63,7 @@ impl Reply {
 
     /// `body` without its length, ended by closing the connection.
     pub fn unannounced(body: &[u8]) -> Self {
-        Self {
-            status: 200,
-            headers: Vec::new(),
-            body: body.to_vec(),
-            silence: Duration::ZERO,
-        }
+        Self { status: 200, headers: Vec::new(), body: body.to_vec(), silence: Duration::ZERO }
     }
 
     /// The rest of `body` from `start`.
@@ -123,18 +109,11 @@ impl Server {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 // A client that goes away in the middle is part of the tests.
                 std::thread::spawn(move || {
-                    stream
-                        .ok()
-                        .and_then(|stream| serve(stream, &seen, &*answer).ok())
+                    stream.ok().and_then(|stream| serve(stream, &seen, &*answer).ok())
                 });
             }
         });
-        Self {
-            address,
-            requests,
-            stopping,
-            thread: Some(thread),
-        }
+        Self { address, requests, stopping, thread: Some(thread) }
     }
 
     /// Serves `body` with ranges, at any path.
@@ -184,11 +163,7 @@ fn serve(
     }
     let request = {
         let mut seen = seen.lock().unwrap();
-        let request = Request {
-            path,
-            headers,
-            number: seen.len(),
-        };
+        let request = Request { path, headers, number: seen.len() };
         seen.push(request.clone());
         request
     };

@@ -38,10 +38,7 @@ impl BoundingBox {
             let start = (from as usize).min(size);
             start..(to as usize).clamp(start, size)
         };
-        (
-            range(self.y1, self.y2, height),
-            range(self.x1, self.x2, width),
-        )
+        (range(self.y1, self.y2, height), range(self.x1, self.x2, width))
     }
 }
 
@@ -154,21 +151,15 @@ impl Detections {
     ) -> Result<Self> {
         let mut previous = f32::INFINITY;
         for (index, found) in detections.iter().enumerate() {
-            let refuse = |name, value, needs| PostprocessError::Detection {
-                index,
-                name,
-                value,
-                needs,
-            };
+            let refuse =
+                |name, value, needs| PostprocessError::Detection { index, name, value, needs };
             if categories.name(found.label_id)? != found.label {
                 let value = format!("{:?} with id {}", found.label, found.label_id);
                 return Err(refuse("label", value, "it must be the category of that id").into());
             }
             let corners = <[f32; 4]>::from(found.bounding_box);
             if !corners.iter().all(|corner| corner.is_finite()) {
-                return Err(
-                    refuse("box", format!("{corners:?}"), "all four must be finite").into(),
-                );
+                return Err(refuse("box", format!("{corners:?}"), "all four must be finite").into());
             }
             if !found.score.is_finite() || found.score > previous {
                 let value = found.score.to_string();
@@ -176,11 +167,7 @@ impl Detections {
             }
             previous = found.score;
         }
-        Ok(Self {
-            image_size,
-            detections,
-            categories,
-        })
+        Ok(Self { image_size, detections, categories })
     }
 
     /// Height and width of the image the boxes are in.
@@ -264,16 +251,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(score: f32, label_id: usize, corners: [f32; 4]) -> ScoredBox {
-        let candidate = Candidate {
-            score,
-            level: 0,
-            index: 0,
-        };
-        ScoredBox {
-            bounding_box: corners.into(),
-            label_id,
-            candidate,
-        }
+        let candidate = Candidate { score, level: 0, index: 0 };
+        ScoredBox { bounding_box: corners.into(), label_id, candidate }
     }
 
     fn coco(boxes: &[ScoredBox]) -> Result<Detections> {
@@ -292,12 +271,8 @@ mod tests {
     #[test]
     fn of_picks_the_label_in_score_order() {
         let street = street();
-        let people: Vec<f32> = street
-            .of("person")
-            .unwrap()
-            .iter()
-            .map(|found| found.score)
-            .collect();
+        let people: Vec<f32> =
+            street.of("person").unwrap().iter().map(|found| found.score).collect();
         assert_eq!(people, [0.9, 0.5]);
     }
 
@@ -305,10 +280,7 @@ mod tests {
     fn an_unknown_label_is_an_error_and_an_absent_one_is_empty() {
         assert!(street().of("zebra").unwrap().is_empty());
         let error = street().of("persn").unwrap_err();
-        assert!(
-            matches!(error, Error::Label(LabelError::Unknown { .. })),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Label(LabelError::Unknown { .. })), "{error}");
     }
 
     #[test]
@@ -326,18 +298,12 @@ mod tests {
     #[test]
     fn broken_numbers_and_orders_are_refused() {
         for (boxes, part) in [
-            (
-                vec![found(f32::NAN, 1, [0.0; 4])],
-                "detection 0: score is NaN",
-            ),
+            (vec![found(f32::NAN, 1, [0.0; 4])], "detection 0: score is NaN"),
             (
                 vec![found(0.5, 1, [0.0, 0.0, f32::INFINITY, 0.0])],
                 "detection 0: box is [0.0, 0.0, inf, 0.0]",
             ),
-            (
-                vec![found(0.5, 1, [0.0; 4]), found(0.6, 1, [0.0; 4])],
-                "detection 1: score is 0.6",
-            ),
+            (vec![found(0.5, 1, [0.0; 4]), found(0.6, 1, [0.0; 4])], "detection 1: score is 0.6"),
         ] {
             let error = coco(&boxes).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
@@ -361,13 +327,8 @@ mod tests {
     fn json_that_contradicts_itself_is_refused() {
         let json = serde_json::to_string(&street()).unwrap();
         let renamed = json.replacen("\"person\"", "\"pedestrian\"", 1);
-        let error = serde_json::from_str::<Detections>(&renamed)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("label is \"pedestrian\" with id 1"),
-            "{error}"
-        );
+        let error = serde_json::from_str::<Detections>(&renamed).unwrap_err().to_string();
+        assert!(error.contains("label is \"pedestrian\" with id 1"), "{error}");
     }
 
     proptest! {
@@ -400,18 +361,8 @@ mod tests {
     #[test]
     fn bboxes_keep_corners_score_and_class() {
         let bboxes = street().to_bboxes();
-        let Bbox {
-            xmin,
-            ymin,
-            xmax,
-            ymax,
-            confidence,
-            data,
-        } = bboxes[0];
-        assert_eq!(
-            ([xmin, ymin, xmax, ymax], confidence, data),
-            ([1.0, 2.0, 30.0, 40.5], 0.9, 1)
-        );
+        let Bbox { xmin, ymin, xmax, ymax, confidence, data } = bboxes[0];
+        assert_eq!(([xmin, ymin, xmax, ymax], confidence, data), ([1.0, 2.0, 30.0, 40.5], 0.9, 1));
     }
 
     #[test]

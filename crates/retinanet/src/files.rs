@@ -28,10 +28,7 @@ pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> Result<(), WriteError> {
-    try_write(path, write).map_err(|source| WriteError {
-        path: path.to_owned(),
-        source,
-    })
+    try_write(path, write).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 fn try_write(
@@ -39,10 +36,7 @@ fn try_write(
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
     if path.file_name().is_none() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path has no file name",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"));
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -74,9 +68,7 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]
@@ -100,10 +92,7 @@ mod tests {
             Err(io::Error::other("no more ink"))
         })
         .unwrap_err();
-        assert!(
-            error.to_string().contains("out.bin\": no more ink"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("out.bin\": no more ink"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["out.bin"]);
     }
@@ -112,14 +101,8 @@ mod tests {
     fn errors_name_the_path_and_escape_it() {
         let error = write_atomically(Path::new("no such\u{1b}folder/out.png"), |_| Ok(()));
         let message = error.unwrap_err().to_string();
-        assert!(
-            message.contains(r#""no such\u{1b}folder/out.png""#),
-            "{message}"
-        );
-        assert!(
-            message.contains("check that its folder exists"),
-            "{message}"
-        );
+        assert!(message.contains(r#""no such\u{1b}folder/out.png""#), "{message}");
+        assert!(message.contains("check that its folder exists"), "{message}");
         assert!(write_atomically(Path::new(".."), |_| Ok(())).is_err());
     }
 

@@ -134,21 +134,14 @@ impl Categories {
         let mut ids: HashMap<String, Ids> = HashMap::with_capacity(names.len());
         for (id, name) in names.iter().enumerate() {
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                return Err(LabelError::NameLength {
-                    id,
-                    bytes: name.len(),
-                });
+                return Err(LabelError::NameLength { id, bytes: name.len() });
             }
             ids.entry(name.clone())
                 .and_modify(|seen| {
                     seen.second = seen.second.or(Some(id));
                     seen.count += 1;
                 })
-                .or_insert(Ids {
-                    first: id,
-                    second: None,
-                    count: 1,
-                });
+                .or_insert(Ids { first: id, second: None, count: 1 });
         }
         Ok(Self { names, ids })
     }
@@ -192,10 +185,7 @@ impl Categories {
     /// [`LabelError::IdOutOfRange`].
     pub fn name(&self, id: usize) -> Result<&str> {
         let known = self.names.len();
-        let name = self
-            .names
-            .get(id)
-            .ok_or(LabelError::IdOutOfRange { id, known })?;
+        let name = self.names.get(id).ok_or(LabelError::IdOutOfRange { id, known })?;
         Ok(name)
     }
 
@@ -206,22 +196,10 @@ impl Categories {
     /// name that several ids share.
     pub fn id_of(&self, name: &str) -> Result<usize> {
         match self.ids.get(name) {
-            Some(Ids {
-                first,
-                second: None,
-                ..
-            }) => Ok(*first),
-            Some(&Ids {
-                first,
-                second: Some(second),
-                count,
-            }) => Err(LabelError::Ambiguous {
-                name: name.to_owned(),
-                count,
-                first,
-                second,
+            Some(Ids { first, second: None, .. }) => Ok(*first),
+            Some(&Ids { first, second: Some(second), count }) => {
+                Err(LabelError::Ambiguous { name: name.to_owned(), count, first, second }.into())
             }
-            .into()),
             None => Err(LabelError::Unknown {
                 name: echo(name),
                 near: self.near(name),
@@ -261,11 +239,7 @@ impl Categories {
             }
         }
         found.sort_unstable();
-        found
-            .iter()
-            .take(3)
-            .map(|&(_, id)| self.names[id].clone())
-            .collect()
+        found.iter().take(3).map(|&(_, id)| self.names[id].clone()).collect()
     }
 }
 
@@ -322,21 +296,13 @@ mod tests {
         assert_eq!(coco.name(0).unwrap(), "__background__");
         assert_eq!(coco.id_of("person").unwrap(), 1);
         assert_eq!(coco.id_of("toothbrush").unwrap(), 90);
-        assert_eq!(
-            coco.names().iter().filter(|name| *name == "N/A").count(),
-            10
-        );
+        assert_eq!(coco.names().iter().filter(|name| *name == "N/A").count(), 10);
     }
 
     #[test]
     fn every_selectable_name_finds_its_own_id() {
         let coco = Categories::coco_v1();
-        for (id, name) in coco
-            .names()
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| *name != "N/A")
-        {
+        for (id, name) in coco.names().iter().enumerate().filter(|(_, name)| *name != "N/A") {
             assert_eq!(coco.id_of(name).unwrap(), id);
         }
     }
@@ -374,11 +340,7 @@ mod tests {
     fn a_name_like_none_suggests_none() {
         let coco = Categories::coco_v1();
         for asked in ["xylophone quartet", "", "q", &"person".repeat(50)] {
-            assert!(
-                !message(&coco, asked).contains("did you mean"),
-                "{}",
-                message(&coco, asked)
-            );
+            assert!(!message(&coco, asked).contains("did you mean"), "{}", message(&coco, asked));
         }
     }
 
@@ -386,10 +348,7 @@ mod tests {
     fn a_repeated_name_selects_nothing_and_is_never_suggested() {
         let coco = Categories::coco_v1();
         let error = message(&coco, "N/A");
-        assert!(
-            error.contains("names 10 categories (ids 12 and 26"),
-            "{error}"
-        );
+        assert!(error.contains("names 10 categories (ids 12 and 26"), "{error}");
         assert!(!message(&coco, "n/a").contains("N/A"));
     }
 
@@ -397,10 +356,7 @@ mod tests {
     fn control_characters_in_names_are_escaped() {
         let categories = Categories::new(["__background__", "per\u{1b}son"]).unwrap();
         let error = message(&categories, "per\u{7}son");
-        assert!(
-            error.contains("per\\u{7}son") && error.contains("per\\u{1b}son"),
-            "{error}"
-        );
+        assert!(error.contains("per\\u{7}son") && error.contains("per\\u{1b}son"), "{error}");
         assert!(!error.chars().any(char::is_control));
     }
 
@@ -424,15 +380,8 @@ mod tests {
 
     #[test]
     fn an_id_past_the_end_is_an_error() {
-        let error = Categories::unnamed(3)
-            .unwrap()
-            .name(3)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "class id 3 has no name: the list of categories has 3, ids 0 to 2"
-        );
+        let error = Categories::unnamed(3).unwrap().name(3).unwrap_err().to_string();
+        assert_eq!(error, "class id 3 has no name: the list of categories has 3, ids 0 to 2");
     }
 
     #[test]
@@ -440,15 +389,9 @@ mod tests {
         let categories = Categories::new(["__background__", "cat", "N/A", "N/A"]).unwrap();
         let json = serde_json::to_string(&categories).unwrap();
         assert_eq!(json, r#"["__background__","cat","N/A","N/A"]"#);
-        assert_eq!(
-            serde_json::from_str::<Categories>(&json).unwrap(),
-            categories
-        );
+        assert_eq!(serde_json::from_str::<Categories>(&json).unwrap(), categories);
         assert!(
-            serde_json::from_str::<Categories>("[]")
-                .unwrap_err()
-                .to_string()
-                .contains("is empty")
+            serde_json::from_str::<Categories>("[]").unwrap_err().to_string().contains("is empty")
         );
     }
 }

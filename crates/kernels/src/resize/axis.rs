@@ -18,10 +18,7 @@ pub(crate) struct Axis {
 
 impl Axis {
     pub(crate) fn new(source: usize, resized: usize) -> Self {
-        Self {
-            last: source - 1,
-            scale: source as f32 / resized as f32,
-        }
+        Self { last: source - 1, scale: source as f32 / resized as f32 }
     }
 
     /// The taps of output position `position`, in the order of operations the module documents.
@@ -32,16 +29,7 @@ impl Axis {
         let first = (centre as usize).min(self.last);
         let second = (first + 1).min(self.last);
         let second_weight = centre - first as f32;
-        let second_weight = if second_weight > 1.0 {
-            1.0
-        } else {
-            second_weight
-        };
-        Tap {
-            first,
-            second,
-            first_weight: 1.0 - second_weight,
-            second_weight,
-        }
+        let second_weight = if second_weight > 1.0 { 1.0 } else { second_weight };
+        Tap { first, second, first_weight: 1.0 - second_weight, second_weight }
     }
 }

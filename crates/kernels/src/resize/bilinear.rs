@@ -18,10 +18,7 @@ struct Row {
 
 impl Row {
     fn new(width: usize) -> Self {
-        Self {
-            source: None,
-            planes: std::array::from_fn(|_| vec![0.0; width]),
-        }
+        Self { source: None, planes: std::array::from_fn(|_| vec![0.0; width]) }
     }
 }
 
@@ -57,9 +54,7 @@ pub(super) fn resize(
             let y = band * BAND_ROWS + line;
             let range = line * padded_width..(line + 1) * padded_width;
             if y >= height {
-                planes
-                    .iter_mut()
-                    .for_each(|plane| plane[range.clone()].fill(0.0));
+                planes.iter_mut().for_each(|plane| plane[range.clone()].fill(0.0));
                 continue;
             }
             let tap = vertical.tap(y);

@@ -43,29 +43,18 @@ impl ResizeSpec {
     /// f32), when the canvas is smaller than the resized image, or when a buffer's size would
     /// overflow.
     pub fn new(source: [usize; 2], resized: [usize; 2], padded: [usize; 2]) -> Result<Self> {
-        let refuse = |reason: String| {
-            Err(Error::Shape {
-                what: "resize",
-                reason,
-            })
-        };
-        for (what, [height, width]) in [
-            ("source", source),
-            ("resized image", resized),
-            ("padded canvas", padded),
-        ] {
+        let refuse = |reason: String| Err(Error::Shape { what: "resize", reason });
+        for (what, [height, width]) in
+            [("source", source), ("resized image", resized), ("padded canvas", padded)]
+        {
             if height == 0 || width == 0 || height > LARGEST_SIDE || width > LARGEST_SIDE {
                 return refuse(format!(
                     "the {what} is {height}x{width} (height x width); sides must be 1..={LARGEST_SIDE}"
                 ));
             }
-            let bytes = height
-                .checked_mul(width)
-                .and_then(|n| n.checked_mul(3 * size_of::<f32>()));
+            let bytes = height.checked_mul(width).and_then(|n| n.checked_mul(3 * size_of::<f32>()));
             if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
-                return refuse(format!(
-                    "the {what} of {height}x{width} does not fit in memory"
-                ));
+                return refuse(format!("the {what} of {height}x{width} does not fit in memory"));
             }
         }
         if padded[0] < resized[0] || padded[1] < resized[1] {
@@ -73,11 +62,7 @@ impl ResizeSpec {
                 "the padded canvas {padded:?} is smaller than the resized image {resized:?} ([height, width])"
             ));
         }
-        Ok(Self {
-            source,
-            resized,
-            padded,
-        })
+        Ok(Self { source, resized, padded })
     }
 
     /// The source's `[height, width]`.
@@ -111,11 +96,7 @@ impl ResizeSpec {
             ("resize output", self.output_len(), output.len()),
         ] {
             if expected != actual {
-                return Err(Error::Length {
-                    what,
-                    expected,
-                    actual,
-                });
+                return Err(Error::Length { what, expected, actual });
             }
         }
         Ok(())

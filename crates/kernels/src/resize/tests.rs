@@ -72,10 +72,7 @@ fn the_thread_count_does_not_change_a_bit() {
     let spec = ResizeSpec::new([61, 83], [130, 177], [160, 192]).unwrap();
     let rgb = noise(spec.source_len());
     let with_threads = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         bits(&pool.install(|| fast(&spec, &rgb)))
     };
     let one = with_threads(1);
@@ -97,11 +94,7 @@ fn an_image_of_the_right_size_is_only_normalised_and_padded() {
         } else {
             0.0
         };
-        assert_eq!(
-            value.to_bits(),
-            expected.to_bits(),
-            "channel {channel}, y {y}, x {x}"
-        );
+        assert_eq!(value.to_bits(), expected.to_bits(), "channel {channel}, y {y}, x {x}");
     }
 }
 
@@ -109,15 +102,9 @@ fn an_image_of_the_right_size_is_only_normalised_and_padded() {
 fn the_normalisation_table_has_torchs_bits() {
     // torch 2.15: ((u.float() / 255 - mean) / std) for u in 0, 1, 127, 128, 254, 255.
     const TORCH: [[u32; 6]; 3] = [
-        [
-            0xc0078bbd, 0xc006732b, 0x3d6939a6, 0x3d97af32, 0x400ed58a, 0x400fee1d,
-        ],
-        [
-            0xc0024924, 0xc0012a4f, 0x3e402de4, 0x3e521b48, 0x401a4ee0, 0x401b6db7,
-        ],
-        [
-            0xbfe6f809, 0xbfe4bcea, 0x3ed170bd, 0x3eda5d3c, 0x4027d834, 0x4028f5c3,
-        ],
+        [0xc0078bbd, 0xc006732b, 0x3d6939a6, 0x3d97af32, 0x400ed58a, 0x400fee1d],
+        [0xc0024924, 0xc0012a4f, 0x3e402de4, 0x3e521b48, 0x401a4ee0, 0x401b6db7],
+        [0xbfe6f809, 0xbfe4bcea, 0x3ed170bd, 0x3eda5d3c, 0x4027d834, 0x4028f5c3],
     ];
     let normalisation = imagenet();
     for (channel, expected) in TORCH.iter().enumerate() {
@@ -153,19 +140,11 @@ fn wrong_lengths_are_errors_that_name_the_slice() {
     let mut output = [0.0; 12];
     assert_eq!(
         resize_normalised(&spec, &imagenet(), &[0; 11], &mut output),
-        Err(Error::Length {
-            what: "resize source",
-            expected: 12,
-            actual: 11
-        })
+        Err(Error::Length { what: "resize source", expected: 12, actual: 11 })
     );
     assert_eq!(
         resize_normalised(&spec, &imagenet(), &[0; 12], &mut output[1..]),
-        Err(Error::Length {
-            what: "resize output",
-            expected: 12,
-            actual: 11
-        })
+        Err(Error::Length { what: "resize output", expected: 12, actual: 11 })
     );
 }
 
@@ -175,25 +154,16 @@ fn impossible_sizes_are_refused() {
         ([0, 4], [4, 4], [4, 4], "resize: the source is 0x4"),
         ([4, 4], [4, 0], [4, 4], "resize: the resized image is 4x0"),
         ([4, 4], [4, 4], [4, 3], "is smaller than the resized image"),
-        (
-            [4, 4],
-            [4, 4],
-            [4, 1 << 40],
-            "the padded canvas is 4x1099511627776",
-        ),
+        ([4, 4], [4, 4], [4, 1 << 40], "the padded canvas is 4x1099511627776"),
     ] {
-        let error = ResizeSpec::new(source, resized, padded)
-            .unwrap_err()
-            .to_string();
+        let error = ResizeSpec::new(source, resized, padded).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
 }
 
 #[test]
 fn a_standard_deviation_of_zero_is_refused() {
-    let error = Normalisation::new([0.5; 3], [1.0, 0.0, 1.0])
-        .unwrap_err()
-        .to_string();
+    let error = Normalisation::new([0.5; 3], [1.0, 0.0, 1.0]).unwrap_err().to_string();
     assert!(error.contains("std 0 of channel 1"), "{error}");
     assert!(Normalisation::new([f32::NAN, 0.0, 0.0], [1.0; 3]).is_err());
     assert!(Normalisation::new([0.0; 3], [1.0, 1.0, f32::INFINITY]).is_err());

@@ -45,11 +45,7 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self {
-            max_file_bytes: 256 << 20,
-            max_pixels: 100_000_000,
-            max_memory_bytes: 2 << 30,
-        }
+        Self { max_file_bytes: 256 << 20, max_pixels: 100_000_000, max_memory_bytes: 2 << 30 }
     }
 }
 
@@ -78,29 +74,13 @@ impl Checks<'_> {
         let name = self.name.to_owned();
         let (width, height) = (width as u64, height as u64);
         let pixels = width.saturating_mul(height);
-        let DecodeLimits {
-            max_pixels,
-            max_memory_bytes,
-            ..
-        } = *self.limits;
+        let DecodeLimits { max_pixels, max_memory_bytes, .. } = *self.limits;
         if pixels == 0 {
-            Err(ImageError::ZeroSide {
-                name,
-                width,
-                height,
-            })
+            Err(ImageError::ZeroSide { name, width, height })
         } else if pixels > max_pixels {
-            Err(ImageError::TooManyPixels {
-                name,
-                width,
-                height,
-                limit: max_pixels,
-            })
+            Err(ImageError::TooManyPixels { name, width, height, limit: max_pixels })
         } else if pixels.saturating_mul(bytes_per_pixel) > max_memory_bytes {
-            Err(ImageError::TooMuchMemory {
-                name,
-                limit: max_memory_bytes,
-            })
+            Err(ImageError::TooMuchMemory { name, limit: max_memory_bytes })
         } else {
             Ok(())
         }
@@ -155,28 +135,17 @@ impl Image {
     pub fn decode_with(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Self> {
         let limit = options.limits.max_file_bytes;
         if bytes.is_empty() {
-            return Err(ImageError::Empty {
-                name: name.to_owned(),
-            }
-            .into());
+            return Err(ImageError::Empty { name: name.to_owned() }.into());
         }
         if bytes.len() as u64 > limit {
-            return Err(ImageError::FileTooLarge {
-                name: name.to_owned(),
-                limit,
-            }
-            .into());
+            return Err(ImageError::FileTooLarge { name: name.to_owned(), limit }.into());
         }
         let decoded = match ::image::guess_format(bytes) {
             Ok(ImageFormat::Jpeg) => jpeg::decode(bytes, name, options)?,
             Ok(format) => decode_other(bytes, format, name, options)?,
             Err(_) => {
                 let start = bytes[..bytes.len().min(16)].escape_ascii().to_string();
-                return Err(ImageError::UnknownFormat {
-                    name: name.to_owned(),
-                    start,
-                }
-                .into());
+                return Err(ImageError::UnknownFormat { name: name.to_owned(), start }.into());
             }
         };
         let upright =
@@ -189,28 +158,18 @@ impl Image {
 }
 
 fn read(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
-    let unreadable = |source| ImageError::Read {
-        name: name.to_owned(),
-        source,
-    };
+    let unreadable = |source| ImageError::Read { name: name.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if metadata.is_dir() {
-        return Err(ImageError::IsFolder {
-            name: name.to_owned(),
-        });
+        return Err(ImageError::IsFolder { name: name.to_owned() });
     }
     if metadata.len() > limit {
-        return Err(ImageError::FileTooLarge {
-            name: name.to_owned(),
-            limit,
-        });
+        return Err(ImageError::FileTooLarge { name: name.to_owned(), limit });
     }
     // A device or a growing file may hold more than its metadata says.
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -231,11 +190,7 @@ fn decode_other(
     let (width, height) = (width as usize, height as usize);
     // As stored, as RGB, and the copy that turns the picture upright.
     let bytes_per_pixel = u64::from(decoder.color_type().bytes_per_pixel()) + 3 + 3;
-    Checks {
-        name,
-        limits: &options.limits,
-    }
-    .check(width, height, bytes_per_pixel)?;
+    Checks { name, limits: &options.limits }.check(width, height, bytes_per_pixel)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let pixels = DynamicImage::from_decoder(decoder).map_err(refuse)?;
     let rgb = to_rgb8(pixels).ok_or_else(|| ImageError::Unsupported {
@@ -243,22 +198,14 @@ fn decode_other(
         format: format!("{format:?}"),
         reason: "its samples are neither 8-bit nor 16-bit integers".to_owned(),
     })?;
-    Ok(Decoded {
-        width,
-        height,
-        rgb,
-        orientation,
-    })
+    Ok(Decoded { width, height, rgb, orientation })
 }
 
 /// Drops alpha, repeats grey, keeps the high byte of 16-bit samples; `None` for float samples.
 fn to_rgb8(pixels: DynamicImage) -> Option<Vec<u8>> {
     fn rgb<T: Copy>(samples: &[T], channels: usize, to_u8: impl Fn(T) -> u8) -> Vec<u8> {
         let pick = if channels < 3 { [0, 0, 0] } else { [0, 1, 2] };
-        samples
-            .chunks_exact(channels)
-            .flat_map(|p| pick.map(|i| to_u8(p[i])))
-            .collect()
+        samples.chunks_exact(channels).flat_map(|p| pick.map(|i| to_u8(p[i]))).collect()
     }
     let same = |sample: u8| sample;
     let high = |sample: u16| (sample >> 8) as u8;
@@ -283,10 +230,9 @@ fn translate(
 ) -> ImageError {
     let name = name.to_owned();
     match error {
-        ::image::ImageError::Limits(_) => ImageError::TooMuchMemory {
-            name,
-            limit: limits.max_memory_bytes,
-        },
+        ::image::ImageError::Limits(_) => {
+            ImageError::TooMuchMemory { name, limit: limits.max_memory_bytes }
+        }
         ::image::ImageError::Unsupported(error) => ImageError::Unsupported {
             name,
             format: format!("{format:?}"),
@@ -301,23 +247,13 @@ fn translate(
 }
 
 fn turn_upright(decoded: Decoded) -> Result<Image> {
-    let Decoded {
-        width,
-        height,
-        rgb,
-        orientation,
-    } = decoded;
+    let Decoded { width, height, rgb, orientation } = decoded;
     let side = |side: usize| u32::try_from(side).ok();
     let buffer = side(width)
         .zip(side(height))
         .and_then(|(width, height)| ImageBuffer::from_raw(width, height, rgb));
     let Some(buffer) = buffer else {
-        return Err(ImageError::PixelCount {
-            width,
-            height,
-            actual: 0,
-        }
-        .into());
+        return Err(ImageError::PixelCount { width, height, actual: 0 }.into());
     };
     let mut image = DynamicImage::ImageRgb8(buffer);
     image.apply_orientation(orientation);

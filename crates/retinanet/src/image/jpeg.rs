@@ -38,11 +38,7 @@ pub(super) fn decode(
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), decoder_options);
     decoder.decode_headers().map_err(refuse)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    Checks {
-        name,
-        limits: &options.limits,
-    }
-    .check(width, height, BYTES_PER_PIXEL)?;
+    Checks { name, limits: &options.limits }.check(width, height, BYTES_PER_PIXEL)?;
     if !options.accept_damaged_jpeg && !reaches_its_end(bytes) {
         return Err(damaged(name, "the end-of-image marker is missing"));
     }
@@ -52,12 +48,7 @@ pub(super) fn decode(
         .exif()
         .and_then(|chunk| ::image::metadata::Orientation::from_exif_chunk(chunk))
         .unwrap_or(::image::metadata::Orientation::NoTransforms);
-    Ok(Decoded {
-        width,
-        height,
-        rgb,
-        orientation,
-    })
+    Ok(Decoded { width, height, rgb, orientation })
 }
 
 fn damaged(name: &str, reason: &str) -> ImageError {

@@ -25,9 +25,7 @@ impl Mask {
     ///
     /// When `width * height` overflows; a decoded picture's cannot.
     pub fn filled_box(width: usize, height: usize, in_image: [f32; 4]) -> Self {
-        let size = width
-            .checked_mul(height)
-            .expect("a mask's size fits the address space");
+        let size = width.checked_mul(height).expect("a mask's size fits the address space");
         let mut data = vec![0; size];
         // `as` truncates, saturates, and takes NaN and everything below 0 to 0.
         let [x1, x2] = [in_image[0], in_image[2]].map(|x| (x as usize).min(width));
@@ -37,11 +35,7 @@ impl Mask {
                 row[x1..x2].fill(1);
             }
         }
-        Self {
-            width,
-            height,
-            data,
-        }
+        Self { width, height, data }
     }
 
     /// The width in pixels.
@@ -97,36 +91,24 @@ mod tests {
 
     #[test]
     fn a_box_is_held_within_the_picture() {
-        assert_eq!(
-            Mask::filled_box(3, 2, [-5.0, -0.5, 1e30, f32::INFINITY]).area(),
-            6
-        );
+        assert_eq!(Mask::filled_box(3, 2, [-5.0, -0.5, 1e30, f32::INFINITY]).area(), 6);
     }
 
     #[test]
     fn boxes_without_area_fill_nothing() {
-        for in_image in [
-            [2.0, 0.0, 2.9, 2.0],
-            [2.0, 1.0, 1.0, 2.0],
-            [9.0, 0.0, 12.0, 2.0],
-            [f32::NAN; 4],
-        ] {
+        for in_image in
+            [[2.0, 0.0, 2.9, 2.0], [2.0, 1.0, 1.0, 2.0], [9.0, 0.0, 12.0, 2.0], [f32::NAN; 4]]
+        {
             assert_eq!(Mask::filled_box(3, 2, in_image).area(), 0, "{in_image:?}");
         }
-        assert!(
-            Mask::filled_box(0, 0, [0.0, 0.0, 9.0, 9.0])
-                .as_bytes()
-                .is_empty()
-        );
+        assert!(Mask::filled_box(0, 0, [0.0, 0.0, 9.0, 9.0]).as_bytes().is_empty());
     }
 
     #[test]
     fn the_png_holds_0_and_255() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mask.png");
-        Mask::filled_box(3, 1, [1.0, 0.0, 2.0, 1.0])
-            .save_png(&path)
-            .unwrap();
+        Mask::filled_box(3, 1, [1.0, 0.0, 2.0, 1.0]).save_png(&path).unwrap();
         let read = Image::open(&path).unwrap();
         assert_eq!(read.as_rgb8(), [0, 0, 0, 255, 255, 255, 0, 0, 0]);
     }

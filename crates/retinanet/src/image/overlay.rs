@@ -54,14 +54,8 @@ pub fn draw(image: &Image, boxes: &[OverlayBox<'_>], style: &OverlayStyle) -> Im
     let mut canvas = Canvas::new(image);
     let short = image.width().min(image.height());
     let line = style.line_width.unwrap_or(1 + short / 400).clamp(1, short);
-    let text = style
-        .text_height
-        .unwrap_or(9 + short / 60)
-        .clamp(1, short.max(9));
-    let rects: Vec<Rect> = boxes
-        .iter()
-        .map(|one| canvas.rect_of(one.in_image))
-        .collect();
+    let text = style.text_height.unwrap_or(9 + short / 60).clamp(1, short.max(9));
+    let rects: Vec<Rect> = boxes.iter().map(|one| canvas.rect_of(one.in_image)).collect();
     for (one, &rect) in boxes.iter().zip(&rects).rev() {
         canvas.outline(rect, line, color(one.label_id));
     }
@@ -110,12 +104,7 @@ mod tests {
     }
 
     fn person(in_image: [f32; 4]) -> OverlayBox<'static> {
-        OverlayBox {
-            in_image,
-            label: "person",
-            score: 0.934,
-            label_id: 1,
-        }
+        OverlayBox { in_image, label: "person", score: 0.934, label_id: 1 }
     }
 
     fn pixel(image: &Image, x: usize, y: usize) -> [u8; 3] {
@@ -131,10 +120,7 @@ mod tests {
 
     #[test]
     fn the_box_is_outlined_in_its_labels_colour_and_left_open() {
-        let style = OverlayStyle {
-            without_captions: true,
-            ..Default::default()
-        };
+        let style = OverlayStyle { without_captions: true, ..Default::default() };
         let drawn = draw(&grey(100, 80), &[person([20.5, 30.0, 60.0, 70.0])], &style);
         for (x, y) in [(20, 30), (20, 69), (59, 30), (59, 69), (40, 30)] {
             assert_eq!(pixel(&drawn, x, y), color(1), "({x}, {y})");
@@ -147,24 +133,14 @@ mod tests {
     #[test]
     fn the_caption_stands_above_the_box() {
         let [with, without] = [false, true].map(|without_captions| {
-            let style = OverlayStyle {
-                without_captions,
-                ..Default::default()
-            };
-            draw(
-                &grey(200, 200),
-                &[person([50.0, 80.0, 150.0, 160.0])],
-                &style,
-            )
+            let style = OverlayStyle { without_captions, ..Default::default() };
+            draw(&grey(200, 200), &[person([50.0, 80.0, 150.0, 160.0])], &style)
         });
         let rows_that_differ: Vec<usize> = (0..200)
             .filter(|&y| (0..200).any(|x| pixel(&with, x, y) != pixel(&without, x, y)))
             .collect();
         assert!(rows_that_differ.len() > 8, "{rows_that_differ:?}");
-        assert!(
-            rows_that_differ.iter().all(|&y| (55..=81).contains(&y)),
-            "{rows_that_differ:?}"
-        );
+        assert!(rows_that_differ.iter().all(|&y| (55..=81).contains(&y)), "{rows_that_differ:?}");
     }
 
     #[test]
@@ -191,18 +167,8 @@ mod tests {
     #[test]
     fn labels_of_any_text_are_drawn_without_harm() {
         let long = "x".repeat(10_000);
-        for label in [
-            "",
-            "\u{0}\n\r\t\u{1b}[31m",
-            "\u{202e}evil",
-            "人 Ünïcödé",
-            &long,
-        ] {
-            let one = OverlayBox {
-                label,
-                score: f32::NAN,
-                ..person([5.0, 5.0, 60.0, 60.0])
-            };
+        for label in ["", "\u{0}\n\r\t\u{1b}[31m", "\u{202e}evil", "人 Ünïcödé", &long] {
+            let one = OverlayBox { label, score: f32::NAN, ..person([5.0, 5.0, 60.0, 60.0]) };
             draw(&grey(100, 80), &[one], &OverlayStyle::default());
         }
     }

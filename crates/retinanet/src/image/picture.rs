@@ -30,23 +30,11 @@ impl Image {
         if width == 0 || height == 0 {
             let name = "from_rgb8".to_owned();
             let (width, height) = (width as u64, height as u64);
-            return Err(ImageError::ZeroSide {
-                name,
-                width,
-                height,
-            }
-            .into());
+            return Err(ImageError::ZeroSide { name, width, height }.into());
         }
-        let expected = width
-            .checked_mul(height)
-            .and_then(|pixels| pixels.checked_mul(3));
+        let expected = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
         if expected != Some(rgb.len()) {
-            return Err(ImageError::PixelCount {
-                width,
-                height,
-                actual: rgb.len(),
-            }
-            .into());
+            return Err(ImageError::PixelCount { width, height, actual: rgb.len() }.into());
         }
         Ok(Self { width, height, rgb })
     }

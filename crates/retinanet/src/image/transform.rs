@@ -85,12 +85,7 @@ impl TransformConfig {
         self.validate()?;
         if height == 0 || width == 0 {
             let (width, height) = (width as u64, height as u64);
-            return Err(ImageError::ZeroSide {
-                name: "input".to_owned(),
-                width,
-                height,
-            }
-            .into());
+            return Err(ImageError::ZeroSide { name: "input".to_owned(), width, height }.into());
         }
         let [resized_height, resized_width] = match self.fixed_size {
             Some([width, height]) => [height, width],
@@ -98,11 +93,7 @@ impl TransformConfig {
                 let (short, long) = (height.min(width), height.max(width));
                 let by_short = self.min_size as f64 / short as f64;
                 let by_long = self.max_size as f64 / long as f64;
-                let scale = if by_long < by_short {
-                    by_long
-                } else {
-                    by_short
-                };
+                let scale = if by_long < by_short { by_long } else { by_short };
                 [height, width].map(|side| (side as f64 * scale).floor() as usize)
             }
         };
@@ -125,17 +116,9 @@ impl TransformConfig {
                     .checked_mul(padded_width)
                     .is_some_and(|pixels| pixels <= MAX_INPUT_PIXELS) =>
             {
-                Ok((
-                    [resized_height, resized_width],
-                    [padded_height, padded_width],
-                ))
+                Ok(([resized_height, resized_width], [padded_height, padded_width]))
             }
-            _ => Err(ImageError::CanvasTooLarge {
-                width,
-                height,
-                limit: MAX_INPUT_PIXELS,
-            }
-            .into()),
+            _ => Err(ImageError::CanvasTooLarge { width, height, limit: MAX_INPUT_PIXELS }.into()),
         }
     }
 
@@ -166,12 +149,7 @@ impl TransformConfig {
         let normalisation = Normalisation::new(self.image_mean, self.image_std)?;
         let mut data = vec![0.0; spec.output_len()];
         resize_normalised(&spec, &normalisation, image.as_rgb8(), &mut data)?;
-        Ok(Transformed {
-            data,
-            original,
-            resized,
-            padded,
-        })
+        Ok(Transformed { data, original, resized, padded })
     }
 
     /// Checks that every field makes sense by itself.
@@ -181,12 +159,7 @@ impl TransformConfig {
     /// [`ImageError::Transform`], naming the field and its value.
     pub fn validate(&self) -> Result<()> {
         let refuse = |field: &'static str, value: String, expected: &'static str| {
-            Err(ImageError::Transform {
-                field,
-                value,
-                expected,
-            }
-            .into())
+            Err(ImageError::Transform { field, value, expected }.into())
         };
         let sizes = [
             ("min_size", self.min_size),
@@ -206,11 +179,7 @@ impl TransformConfig {
             let expected = "every mean must be finite";
             return refuse("image_mean", format!("{:?}", self.image_mean), expected);
         }
-        if self
-            .image_std
-            .iter()
-            .any(|&std| !std.is_finite() || std == 0.0)
-        {
+        if self.image_std.iter().any(|&std| !std.is_finite() || std == 0.0) {
             let expected = "every standard deviation must be finite and not 0";
             return refuse("image_std", format!("{:?}", self.image_std), expected);
         }
@@ -223,9 +192,7 @@ mod tests {
     use super::*;
 
     fn sizes(height: usize, width: usize) -> ([usize; 2], [usize; 2]) {
-        TransformConfig::default()
-            .output_sizes(height, width)
-            .unwrap()
+        TransformConfig::default().output_sizes(height, width).unwrap()
     }
 
     #[test]
@@ -250,11 +217,7 @@ mod tests {
         ];
         // torchvision 0.29.2: `GeneralizedRCNNTransform(800, 1333, ...)` on zeros of (h, w).
         for ((height, width), resized, padded) in TORCHVISION_SIZES {
-            assert_eq!(
-                sizes(height, width),
-                (resized, padded),
-                "{height} x {width}"
-            );
+            assert_eq!(sizes(height, width), (resized, padded), "{height} x {width}");
         }
     }
 
@@ -280,9 +243,7 @@ mod tests {
     #[test]
     fn a_side_that_floors_to_nothing_is_a_clear_error() {
         for (height, width) in [(1, 5000), (5000, 1)] {
-            let error = TransformConfig::default()
-                .output_sizes(height, width)
-                .unwrap_err();
+            let error = TransformConfig::default().output_sizes(height, width).unwrap_err();
             let message = error.to_string();
             assert!(message.contains("would be resized to "), "{message}");
             assert!(message.contains("crop it, or raise the transform's `max_size` (1333)"));
@@ -291,32 +252,16 @@ mod tests {
 
     #[test]
     fn a_fixed_size_is_width_first_and_ignores_proportions() {
-        let config = TransformConfig {
-            fixed_size: Some([300, 200]),
-            ..Default::default()
-        };
-        assert_eq!(
-            config.output_sizes(37, 5000).unwrap(),
-            ([200, 300], [224, 320])
-        );
+        let config = TransformConfig { fixed_size: Some([300, 200]), ..Default::default() };
+        assert_eq!(config.output_sizes(37, 5000).unwrap(), ([200, 300], [224, 320]));
     }
 
     #[test]
     fn an_absurd_canvas_is_refused_before_it_is_made() {
         for config in [
-            TransformConfig {
-                min_size: 1 << 40,
-                max_size: usize::MAX,
-                ..Default::default()
-            },
-            TransformConfig {
-                fixed_size: Some([usize::MAX, usize::MAX]),
-                ..Default::default()
-            },
-            TransformConfig {
-                size_divisible: usize::MAX,
-                ..Default::default()
-            },
+            TransformConfig { min_size: 1 << 40, max_size: usize::MAX, ..Default::default() },
+            TransformConfig { fixed_size: Some([usize::MAX, usize::MAX]), ..Default::default() },
+            TransformConfig { size_divisible: usize::MAX, ..Default::default() },
         ] {
             let error = config.output_sizes(480, 640).unwrap_err().to_string();
             assert!(error.contains("more than 67108864 pixels"), "{error}");
@@ -327,48 +272,12 @@ mod tests {
     fn senseless_fields_are_named() {
         let default = TransformConfig::default;
         for (config, message) in [
-            (
-                TransformConfig {
-                    min_size: 0,
-                    ..default()
-                },
-                "`min_size` is 0",
-            ),
-            (
-                TransformConfig {
-                    max_size: 0,
-                    ..default()
-                },
-                "`max_size` is 0",
-            ),
-            (
-                TransformConfig {
-                    size_divisible: 0,
-                    ..default()
-                },
-                "`size_divisible` is 0",
-            ),
-            (
-                TransformConfig {
-                    fixed_size: Some([0, 9]),
-                    ..default()
-                },
-                "`fixed_size` is [0, 9]",
-            ),
-            (
-                TransformConfig {
-                    image_mean: [f32::NAN; 3],
-                    ..default()
-                },
-                "`image_mean` is [NaN",
-            ),
-            (
-                TransformConfig {
-                    image_std: [1.0, 0.0, 1.0],
-                    ..default()
-                },
-                "`image_std` is [1.0, 0",
-            ),
+            (TransformConfig { min_size: 0, ..default() }, "`min_size` is 0"),
+            (TransformConfig { max_size: 0, ..default() }, "`max_size` is 0"),
+            (TransformConfig { size_divisible: 0, ..default() }, "`size_divisible` is 0"),
+            (TransformConfig { fixed_size: Some([0, 9]), ..default() }, "`fixed_size` is [0, 9]"),
+            (TransformConfig { image_mean: [f32::NAN; 3], ..default() }, "`image_mean` is [NaN"),
+            (TransformConfig { image_std: [1.0, 0.0, 1.0], ..default() }, "`image_std` is [1.0, 0"),
         ] {
             let error = config.output_sizes(480, 640).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
@@ -384,15 +293,9 @@ mod tests {
 
     #[test]
     fn a_configuration_survives_json_and_misspelt_fields_do_not() {
-        let config = TransformConfig {
-            fixed_size: Some([300, 200]),
-            ..Default::default()
-        };
+        let config = TransformConfig { fixed_size: Some([300, 200]), ..Default::default() };
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(
-            serde_json::from_str::<TransformConfig>(&json).unwrap(),
-            config
-        );
+        assert_eq!(serde_json::from_str::<TransformConfig>(&json).unwrap(), config);
         let error = serde_json::from_str::<TransformConfig>(r#"{"min_sise": 1}"#).unwrap_err();
         assert!(error.to_string().contains("min_sise"), "{error}");
     }

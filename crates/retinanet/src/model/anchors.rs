@@ -34,10 +34,7 @@ impl Default for AnchorConfig {
             [256.0, 322.0, 406.0],
             [512.0, 645.0, 812.0],
         ];
-        Self {
-            sizes: sizes.map(Vec::from).to_vec(),
-            aspect_ratios: vec![vec![0.5, 1.0, 2.0]; 5],
-        }
+        Self { sizes: sizes.map(Vec::from).to_vec(), aspect_ratios: vec![vec![0.5, 1.0, 2.0]; 5] }
     }
 }
 
@@ -64,19 +61,13 @@ impl AnchorConfig {
                 let bad = values.iter().find(|&&v| !(v > 0.0 && v <= MAX_PIXELS));
                 if let Some(value) = bad {
                     let reason = format!("holds {value}; expected a value above 0, up to 2^24");
-                    return Err(ModelError::config(
-                        format!("anchors.{field}[{level}]"),
-                        reason,
-                    ));
+                    return Err(ModelError::config(format!("anchors.{field}[{level}]"), reason));
                 }
             }
             let count = sizes.len().saturating_mul(ratios.len());
             if !(1..=MAX_ANCHORS).contains(&count) {
                 let reason = format!("makes {count} anchors; expected 1 to {MAX_ANCHORS}");
-                return Err(ModelError::config(
-                    format!("anchors.sizes[{level}]"),
-                    reason,
-                ));
+                return Err(ModelError::config(format!("anchors.sizes[{level}]"), reason));
             }
             let first = *expected.get_or_insert(count);
             if count != first {
@@ -84,10 +75,7 @@ impl AnchorConfig {
                     "makes {count} anchors where level 0 makes {first}; the heads are shared, so \
                      every level needs the same number"
                 );
-                return Err(ModelError::config(
-                    format!("anchors.sizes[{level}]"),
-                    reason,
-                ));
+                return Err(ModelError::config(format!("anchors.sizes[{level}]"), reason));
             }
         }
         expected.ok_or_else(|| ModelError::config("anchors.sizes", "is empty"))
@@ -110,9 +98,7 @@ impl AnchorGenerator {
         config.num_anchors()?;
         let levels = config.sizes.iter().zip(&config.aspect_ratios);
         let cells = levels.map(|(sizes, ratios)| cell_anchors(sizes, ratios));
-        Ok(Self {
-            cells: with_ieee(|| cells.collect()),
-        })
+        Ok(Self { cells: with_ieee(|| cells.collect()) })
     }
 
     /// How many levels there are.
@@ -136,9 +122,7 @@ impl AnchorGenerator {
             .into());
         }
         let levels = self.cells.iter().zip(grids);
-        levels
-            .map(|(cell, &grid)| Ok(LevelAnchors::new(cell.clone(), padded, grid)?))
-            .collect()
+        levels.map(|(cell, &grid)| Ok(LevelAnchors::new(cell.clone(), padded, grid)?)).collect()
     }
 }
 
@@ -184,11 +168,7 @@ impl LevelAnchors {
         if locations.and_then(|n| n.checked_mul(cell.len())).is_none() {
             return Err(refuse("a countable number of locations".to_owned()));
         }
-        Ok(Self {
-            cell,
-            grid,
-            stride: [padded[0] / grid[0], padded[1] / grid[1]],
-        })
+        Ok(Self { cell, grid, stride: [padded[0] / grid[0], padded[1] / grid[1]] })
     }
 
     /// How many anchors there are: height * width * anchors a location.
@@ -248,10 +228,8 @@ mod tests {
 
     #[test]
     fn the_stride_is_canvas_over_grid_on_each_axis() {
-        let config = AnchorConfig {
-            sizes: vec![vec![32.0], vec![64.0]],
-            aspect_ratios: vec![vec![1.0]; 2],
-        };
+        let config =
+            AnchorConfig { sizes: vec![vec![32.0], vec![64.0]], aspect_ratios: vec![vec![1.0]; 2] };
         let generator = AnchorGenerator::new(&config).unwrap();
         let levels = generator.anchors([800, 224], &[[13, 4], [7, 2]]).unwrap();
         // Second row, second column of each level.
@@ -283,10 +261,7 @@ mod tests {
 
     #[test]
     fn a_grid_that_does_not_fit_the_canvas_is_refused() {
-        let config = AnchorConfig {
-            sizes: vec![vec![32.0]],
-            aspect_ratios: vec![vec![1.0]],
-        };
+        let config = AnchorConfig { sizes: vec![vec![32.0]], aspect_ratios: vec![vec![1.0]] };
         let generator = AnchorGenerator::new(&config).unwrap();
         for grid in [[0, 1], [1, 33], [usize::MAX, 1]] {
             assert!(generator.anchors([32, 32], &[grid]).is_err(), "{grid:?}");

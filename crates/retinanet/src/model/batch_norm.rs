@@ -21,16 +21,10 @@ pub struct BatchNormConfig {
 
 impl BatchNormConfig {
     /// `torch.nn.BatchNorm2d` with its default eps of 1e-5, as in v2.
-    pub const PLAIN: Self = Self {
-        frozen: false,
-        eps: 1e-5,
-    };
+    pub const PLAIN: Self = Self { frozen: false, eps: 1e-5 };
 
     /// `FrozenBatchNorm2d` with eps overwritten to 0, as torchvision does for v1's COCO weights.
-    pub const FROZEN_EPS_0: Self = Self {
-        frozen: true,
-        eps: 0.0,
-    };
+    pub const FROZEN_EPS_0: Self = Self { frozen: true, eps: 0.0 };
 }
 
 impl Default for BatchNormConfig {

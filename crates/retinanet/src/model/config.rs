@@ -59,14 +59,8 @@ impl RetinaNetConfig {
                 returned_layers: vec![2, 3, 4],
                 batch_norm: BatchNormConfig::FROZEN_EPS_0,
             },
-            fpn: FpnConfig {
-                out_channels: 256,
-                extra_levels: ExtraLevels::P6P7FromPyramid,
-            },
-            head: HeadConfig {
-                num_convs: 4,
-                group_norm: None,
-            },
+            fpn: FpnConfig { out_channels: 256, extra_levels: ExtraLevels::P6P7FromPyramid },
+            head: HeadConfig { num_convs: 4, group_norm: None },
             ..Self::resnet50_fpn_v2()
         }
     }
@@ -123,8 +117,7 @@ impl RetinaNetConfig {
         // An overflow is too many outputs, which the heads refuse.
         let logits = num_anchors.saturating_mul(self.num_classes);
         self.head.validate(channels, logits)?;
-        self.head
-            .validate(channels, num_anchors.saturating_mul(4))?;
+        self.head.validate(channels, num_anchors.saturating_mul(4))?;
         if let Some(categories) = &self.categories
             && categories.len() != self.num_classes
         {
@@ -151,10 +144,7 @@ mod tests {
 
     #[test]
     fn both_published_models_are_valid_and_span_p3_to_p7() {
-        for config in [
-            RetinaNetConfig::resnet50_fpn(),
-            RetinaNetConfig::resnet50_fpn_v2(),
-        ] {
+        for config in [RetinaNetConfig::resnet50_fpn(), RetinaNetConfig::resnet50_fpn_v2()] {
             config.validate().unwrap();
             assert_eq!(config.pyramid_levels(), [3, 4, 5, 6, 7]);
         }

@@ -67,11 +67,7 @@ impl RetinaNetConfig {
     /// [`ModelError::Config`] when it makes no model.
     pub fn to_json(&self) -> crate::Result<String> {
         self.check()?;
-        let document = Document {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            model: self,
-        };
+        let document = Document { format: FORMAT.to_owned(), version: VERSION, model: self };
         Ok(serde_json::to_string(&document).map_err(syntax)?)
     }
 }
@@ -91,9 +87,7 @@ fn read(text: &str) -> Result<RetinaNetConfig, ModelError> {
             return Err(ModelError::Version { found, supported });
         }
         if found != Some(VERSION) {
-            return Err(syntax(format!(
-                "`version` is not a version; expected {VERSION}"
-            )));
+            return Err(syntax(format!("`version` is not a version; expected {VERSION}")));
         }
         let document: Document<RetinaNetConfig> = serde_json::from_str(text).map_err(syntax)?;
         return Ok(document.model);
@@ -101,9 +95,7 @@ fn read(text: &str) -> Result<RetinaNetConfig, ModelError> {
     if probe.model.is_some_and(|model| model.is_string()) {
         return torchvision_config::read(text);
     }
-    Err(syntax(format!(
-        "neither `format` is \"{FORMAT}\" nor `model` names a torchvision model"
-    )))
+    Err(syntax(format!("neither `format` is \"{FORMAT}\" nor `model` names a torchvision model")))
 }
 
 #[cfg(test)]
@@ -158,22 +150,12 @@ mod tests {
     #[test]
     fn control_characters_in_keys_are_escaped() {
         let error = changed(|value| value["model"]["fpn"]["\u{1b}[31m"] = 1.into());
-        assert!(
-            !error.contains('\u{1b}') && error.contains("\\u{1b}"),
-            "{error}"
-        );
+        assert!(!error.contains('\u{1b}') && error.contains("\\u{1b}"), "{error}");
     }
 
     #[test]
     fn text_that_is_no_configuration_is_an_error() {
-        for text in [
-            "",
-            "[]",
-            "{}",
-            "null",
-            r#"{"format": 1}"#,
-            "{\"model\": {}}",
-        ] {
+        for text in ["", "[]", "{}", "null", r#"{"format": 1}"#, "{\"model\": {}}"] {
             assert!(RetinaNetConfig::from_json(text).is_err(), "{text}");
         }
         let deep = "[".repeat(100_000);

@@ -80,12 +80,7 @@ impl ConvSite {
     }
 
     fn weight(&self) -> TensorSpec {
-        let Conv2dSpec {
-            in_channels,
-            out_channels,
-            kernel,
-            ..
-        } = self.spec;
+        let Conv2dSpec { in_channels, out_channels, kernel, .. } = self.spec;
         let shape = [out_channels, in_channels, kernel[0], kernel[1]];
         TensorSpec::new(format!("{}.weight", self.path), &shape, self.init)
     }

@@ -108,9 +108,6 @@ pub enum ModelError {
 impl ModelError {
     /// A [`ModelError::Config`].
     pub(crate) fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Config {
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self::Config { field: field.into(), reason: reason.into() }
     }
 }

@@ -54,10 +54,7 @@ impl Default for FpnConfig {
     /// 256 channels (torchvision's only value for its published models) and P6/P7 from the backbone
     /// (v2).
     fn default() -> Self {
-        Self {
-            out_channels: 256,
-            extra_levels: ExtraLevels::P6P7FromBackbone,
-        }
+        Self { out_channels: 256, extra_levels: ExtraLevels::P6P7FromBackbone }
     }
 }
 
@@ -73,15 +70,9 @@ impl FpnConfig {
             return Err(ModelError::config("fpn.out_channels", reason));
         }
         let Some(&deepest) = in_channels.last() else {
-            return Err(ModelError::config(
-                "fpn",
-                "has no backbone map to start from",
-            ));
+            return Err(ModelError::config("fpn", "has no backbone map to start from"));
         };
-        if let Some(&wrong) = in_channels
-            .iter()
-            .find(|c| !(1..=MAX_CHANNELS).contains(*c))
-        {
+        if let Some(&wrong) = in_channels.iter().find(|c| !(1..=MAX_CHANNELS).contains(*c)) {
             let reason = format!("has a map of {wrong} channels; expected 1 to {MAX_CHANNELS}");
             return Err(ModelError::config("backbone", reason));
         }
@@ -189,11 +180,7 @@ impl Fpn {
         let build = |sites: Vec<ConvSite>| -> Result<Vec<Conv2d>> {
             sites.iter().map(|site| site.build(level, &vb)).collect()
         };
-        let subsample = MaxPool2dSpec {
-            kernel: [1, 1],
-            stride: [2, 2],
-            padding: [0, 0],
-        };
+        let subsample = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
         let extra_blocks = match config.p6_p7(in_channels) {
             Some([p6, p7]) => ExtraBlocks::P6P7 {
                 p6: p6.build(level, &vb)?,
@@ -245,12 +232,7 @@ impl Fpn {
         let top = levels[0].clone();
         levels.reverse();
         match &self.extra_blocks {
-            ExtraBlocks::P6P7 {
-                p6,
-                p7,
-                relu,
-                from_pyramid,
-            } => {
+            ExtraBlocks::P6P7 { p6, p7, relu, from_pyramid } => {
                 let p6 = p6.forward(if *from_pyramid { &top } else { deepest })?;
                 let p7 = p7.forward(&relu.forward(&p6)?)?;
                 levels.extend([p6, p7]);
@@ -275,10 +257,7 @@ mod tests {
     use super::*;
 
     fn sizes(extra_levels: ExtraLevels, maps: &[[usize; 2]]) -> Vec<[usize; 2]> {
-        let config = FpnConfig {
-            out_channels: 2,
-            extra_levels,
-        };
+        let config = FpnConfig { out_channels: 2, extra_levels };
         let channels: Vec<usize> = (0..maps.len()).map(|i| 3 + i).collect();
         let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
         let fpn = Fpn::new(&config, &channels, Level::from_env().unwrap(), vb).unwrap();
@@ -288,10 +267,7 @@ mod tests {
             .map(|(&[h, w], &c)| Tensor::ones((1, c, h, w), DType::F32, &Device::Cpu).unwrap())
             .collect();
         let levels = fpn.forward(&maps).unwrap();
-        levels
-            .iter()
-            .map(|level| [level.dims()[2], level.dims()[3]])
-            .collect()
+        levels.iter().map(|level| [level.dims()[2], level.dims()[3]]).collect()
     }
 
     #[test]
@@ -317,10 +293,7 @@ mod tests {
     #[test]
     fn channels_are_bounded() {
         for out_channels in [0, MAX_CHANNELS + 1, usize::MAX] {
-            let config = FpnConfig {
-                out_channels,
-                ..FpnConfig::default()
-            };
+            let config = FpnConfig { out_channels, ..FpnConfig::default() };
             let error = config.validate(&[64]).unwrap_err().to_string();
             assert!(error.contains("fpn.out_channels"), "{error}");
         }

@@ -20,10 +20,7 @@ pub struct GroupNormConfig {
 impl Default for GroupNormConfig {
     /// 32 groups (torchvision's v2 head) and eps 1e-5 (`torch.nn.GroupNorm`).
     fn default() -> Self {
-        Self {
-            groups: 32,
-            eps: 1e-5,
-        }
+        Self { groups: 32, eps: 1e-5 }
     }
 }
 

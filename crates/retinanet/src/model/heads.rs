@@ -16,10 +16,7 @@ use crate::ops::{Conv2d, GroupNorm, Level};
 const PRIOR_LOGIT: f64 = -4.59511985013459;
 
 /// The initialisation of the heads' convolutions (the same paper).
-const HEAD_INIT: Init = Init::Randn {
-    mean: 0.0,
-    stdev: 0.01,
-};
+const HEAD_INIT: Init = Init::Randn { mean: 0.0, stdev: 0.01 };
 
 /// More convolutions than any head has.
 const MAX_CONVS: usize = 64;
@@ -39,10 +36,7 @@ pub struct HeadConfig {
 impl Default for HeadConfig {
     /// Four convolutions with GroupNorm: torchvision's v2 head.
     fn default() -> Self {
-        Self {
-            num_convs: 4,
-            group_norm: Some(GroupNormConfig::default()),
-        }
+        Self { num_convs: 4, group_norm: Some(GroupNormConfig::default()) }
     }
 }
 
@@ -133,9 +127,7 @@ impl HeadSite<'_> {
             ))
         };
         Ok(PredictionHead {
-            convs: (0..self.config.num_convs)
-                .map(layer)
-                .collect::<Result<_>>()?,
+            convs: (0..self.config.num_convs).map(layer).collect::<Result<_>>()?,
             output: self.output().build(level, vb)?,
         })
     }
@@ -188,24 +180,11 @@ fn sites(
     config.validate(channels, outputs)?;
     let boxes = num_anchors.saturating_mul(4);
     config.validate(channels, boxes)?;
-    let classification = HeadSite {
-        config,
-        channels,
-        output: "cls_logits",
-        outputs,
-        output_bias: PRIOR_LOGIT,
-    };
-    let regression = HeadSite {
-        config,
-        channels,
-        output: "bbox_reg",
-        outputs: boxes,
-        output_bias: 0.0,
-    };
-    Ok([
-        ("classification_head", classification),
-        ("regression_head", regression),
-    ])
+    let classification =
+        HeadSite { config, channels, output: "cls_logits", outputs, output_bias: PRIOR_LOGIT };
+    let regression =
+        HeadSite { config, channels, output: "bbox_reg", outputs: boxes, output_bias: 0.0 };
+    Ok([("classification_head", classification), ("regression_head", regression)])
 }
 
 /// The tensors a checkpoint must hold, in torchvision's order.
@@ -254,20 +233,12 @@ mod tests {
     #[test]
     fn convolutions_have_a_bias_only_without_a_norm() {
         let names = |group_norm| -> Vec<String> {
-            let config = HeadConfig {
-                num_convs: 1,
-                group_norm,
-            };
+            let config = HeadConfig { num_convs: 1, group_norm };
             let tensors = tensors(&config, 32, 9, 3).unwrap().into_iter();
             let names = tensors.map(|tensor| tensor.name);
-            names
-                .filter(|name| name.starts_with("regression_head.conv"))
-                .collect()
+            names.filter(|name| name.starts_with("regression_head.conv")).collect()
         };
-        let plain = [
-            "regression_head.conv.0.0.weight",
-            "regression_head.conv.0.0.bias",
-        ];
+        let plain = ["regression_head.conv.0.0.weight", "regression_head.conv.0.0.bias"];
         assert_eq!(names(None), plain);
         let normed = [
             "regression_head.conv.0.0.weight",
@@ -287,10 +258,7 @@ mod tests {
         assert!(check(config.clone(), 40, 9, 91).contains("head.group_norm.groups"));
         assert!(check(config.clone(), 64, usize::MAX, 91).contains("outputs"));
         assert!(check(config, 64, 9, 0).contains("outputs"));
-        let deep = HeadConfig {
-            num_convs: 1000,
-            group_norm: None,
-        };
+        let deep = HeadConfig { num_convs: 1000, group_norm: None };
         assert!(check(deep, 64, 9, 91).contains("head.num_convs"));
     }
 }

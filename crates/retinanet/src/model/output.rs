@@ -53,10 +53,7 @@ impl RetinaNetOutput {
     /// # Errors
     /// When candle cannot allocate the copies.
     pub fn flattened(&self) -> Result<(Tensor, Tensor)> {
-        Ok((
-            flatten(&self.cls_logits, self.num_classes)?,
-            flatten(&self.bbox_regression, 4)?,
-        ))
+        Ok((flatten(&self.cls_logits, self.num_classes)?, flatten(&self.bbox_regression, 4)?))
     }
 }
 
@@ -64,10 +61,11 @@ fn flatten(levels: &[Tensor], values: usize) -> Result<Tensor> {
     let flat = levels.iter().map(|level| {
         let (n, channels, h, w) = level.dims4()?;
         let anchors = channels / values;
-        level
-            .reshape((n, anchors, values, h, w))?
-            .permute((0, 3, 4, 1, 2))?
-            .reshape((n, h * w * anchors, values))
+        level.reshape((n, anchors, values, h, w))?.permute((0, 3, 4, 1, 2))?.reshape((
+            n,
+            h * w * anchors,
+            values,
+        ))
     });
     Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 1)
 }
@@ -81,9 +79,8 @@ mod tests {
     #[test]
     fn flattening_is_location_then_anchor_then_class() {
         // Two anchors, three classes, a 1x2 map: value = 100 * anchor + 10 * class + x.
-        let values: Vec<f32> = (0..12)
-            .map(|i| (100 * (i / 6) + 10 * (i / 2 % 3) + i % 2) as f32)
-            .collect();
+        let values: Vec<f32> =
+            (0..12).map(|i| (100 * (i / 6) + 10 * (i / 2 % 3) + i % 2) as f32).collect();
         let level = Tensor::from_vec(values, (1, 6, 1, 2), &Device::Cpu).unwrap();
         let flat = flatten(&[level.clone(), level], 3).unwrap();
         assert_eq!(flat.dims(), [1, 8, 3]);

@@ -207,18 +207,9 @@ struct BlockSite {
 impl BlockSite {
     /// The convolutions along the block. The stride is on the (first) 3x3: "v1.5".
     fn convs(&self) -> Vec<ConvSite> {
-        let Self {
-            in_channels,
-            width,
-            out_channels,
-            stride,
-            ..
-        } = *self;
+        let Self { in_channels, width, out_channels, stride, .. } = *self;
         let specs: Vec<Conv2dSpec> = if out_channels == width {
-            vec![
-                same_conv(in_channels, width, 3, stride),
-                same_conv(width, width, 3, 1),
-            ]
+            vec![same_conv(in_channels, width, 3, stride), same_conv(width, width, 3, 1)]
         } else {
             vec![
                 same_conv(in_channels, width, 1, 1),
@@ -260,10 +251,7 @@ pub(crate) struct ResidualBlock {
 
 impl ResidualBlock {
     fn new(site: &BlockSite, level: Level, vb: &VarBuilder) -> Result<Self> {
-        let vb = site
-            .path
-            .split('.')
-            .fold(vb.clone(), |vb, part| vb.pp(part));
+        let vb = site.path.split('.').fold(vb.clone(), |vb, part| vb.pp(part));
         let mut inner = Vec::new();
         let mut last = None;
         for conv in site.convs() {
@@ -316,23 +304,13 @@ impl ResNet {
         config.validate()?;
         let stage = |blocks: Vec<BlockSite>| -> Result<Vec<ResidualBlock>> {
             let blocks = blocks.iter();
-            blocks
-                .map(|block| ResidualBlock::new(block, level, &vb))
-                .collect()
+            blocks.map(|block| ResidualBlock::new(block, level, &vb)).collect()
         };
-        let pool = MaxPool2dSpec {
-            kernel: [3, 3],
-            stride: [2, 2],
-            padding: [1, 1],
-        };
+        let pool = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
         Ok(Self {
             stem: config.stem().build(level, &vb)?,
             max_pool: MaxPool2d::new(level, pool),
-            layers: config
-                .stages()
-                .into_iter()
-                .map(stage)
-                .collect::<Result<_>>()?,
+            layers: config.stages().into_iter().map(stage).collect::<Result<_>>()?,
             returned_layers: config.returned_layers.clone(),
         })
     }
@@ -362,11 +340,7 @@ mod tests {
     use super::*;
 
     fn config(depth: ResNetDepth, returned_layers: &[usize]) -> ResNetConfig {
-        ResNetConfig {
-            depth,
-            returned_layers: returned_layers.to_vec(),
-            ..ResNetConfig::default()
-        }
+        ResNetConfig { depth, returned_layers: returned_layers.to_vec(), ..ResNetConfig::default() }
     }
 
     #[test]
@@ -398,18 +372,10 @@ mod tests {
         let names = |depth| -> Vec<String> {
             let tensors = config(depth, &[2]).tensors().into_iter();
             let names = tensors.map(|t| t.name);
-            names
-                .filter(|n| n.ends_with("downsample.0.weight"))
-                .collect()
+            names.filter(|n| n.ends_with("downsample.0.weight")).collect()
         };
-        assert_eq!(
-            names(ResNetDepth::ResNet18),
-            ["layer2.0.downsample.0.weight"]
-        );
-        let bottleneck = [
-            "layer1.0.downsample.0.weight",
-            "layer2.0.downsample.0.weight",
-        ];
+        assert_eq!(names(ResNetDepth::ResNet18), ["layer2.0.downsample.0.weight"]);
+        let bottleneck = ["layer1.0.downsample.0.weight", "layer2.0.downsample.0.weight"];
         assert_eq!(names(ResNetDepth::ResNet50), bottleneck);
     }
 

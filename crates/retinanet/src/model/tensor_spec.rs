@@ -22,12 +22,7 @@ pub(crate) struct TensorSpec {
 impl TensorSpec {
     /// A parameter.
     pub(crate) fn new(name: String, shape: &[usize], init: Init) -> Self {
-        Self {
-            name,
-            shape: shape.to_vec(),
-            init,
-            is_parameter: true,
-        }
+        Self { name, shape: shape.to_vec(), init, is_parameter: true }
     }
 
     /// The same tensor seen from `prefix`.
@@ -56,17 +51,9 @@ impl TensorSpec {
         let values: Vec<f32> = tensor
             .to_device(&Device::Cpu)
             .and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1())
-            .map_err(|source| ModelError::Tensor {
-                name: name.clone(),
-                source,
-            })?;
+            .map_err(|source| ModelError::Tensor { name: name.clone(), source })?;
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(ModelError::NonFinite {
-                name,
-                index,
-                value: values[index],
-            }
-            .into());
+            return Err(ModelError::NonFinite { name, index, value: values[index] }.into());
         }
         Ok(values)
     }
@@ -75,11 +62,7 @@ impl TensorSpec {
 /// A tensor's or layer's name from the root of the checkpoint.
 pub(crate) fn full_name(vb: &VarBuilder, name: &str) -> String {
     let prefix = vb.prefix();
-    if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}.{name}")
-    }
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// Says which tensor candle's complaint is about, in this crate's words.
@@ -88,11 +71,9 @@ fn describe(error: candle_core::Error, name: &str) -> ModelError {
     match error {
         candle_core::Error::WithBacktrace { inner, .. } => describe(*inner, &name),
         candle_core::Error::CannotFindTensor { .. } => ModelError::MissingTensor { name },
-        candle_core::Error::UnexpectedShape { expected, got, .. } => ModelError::TensorShape {
-            name,
-            expected: expected.into_dims(),
-            found: got.into_dims(),
-        },
+        candle_core::Error::UnexpectedShape { expected, got, .. } => {
+            ModelError::TensorShape { name, expected: expected.into_dims(), found: got.into_dims() }
+        }
         source => ModelError::Tensor { name, source },
     }
 }
@@ -106,10 +87,8 @@ mod tests {
     use super::*;
 
     fn load(tensors: &[(&str, Tensor)], shape: &[usize]) -> Result<Vec<f32>> {
-        let map: HashMap<String, Tensor> = tensors
-            .iter()
-            .map(|(name, tensor)| ((*name).to_owned(), tensor.clone()))
-            .collect();
+        let map: HashMap<String, Tensor> =
+            tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.clone())).collect();
         let vb = VarBuilder::from_tensors(map, DType::F32, &Device::Cpu);
         TensorSpec::new("b.weight".to_owned(), shape, Init::Const(0.0)).load(&vb.pp("a"))
     }

@@ -132,11 +132,7 @@ fn supported(
     if known.contains(&value) {
         return Ok(());
     }
-    Err(ModelError::UnsupportedPart {
-        part,
-        value: format!("{value:?}"),
-        supported,
-    })
+    Err(ModelError::UnsupportedPart { part, value: format!("{value:?}"), supported })
 }
 
 /// Refuses a `stated` value that contradicts what the other parts make.
@@ -179,26 +175,15 @@ impl Backbone {
         let config = ResNetConfig {
             depth,
             returned_layers,
-            batch_norm: BatchNormConfig {
-                frozen: self.norm == norms[0],
-                eps: self.norm_eps,
-            },
+            batch_norm: BatchNormConfig { frozen: self.norm == norms[0], eps: self.norm_eps },
         };
         config.validate()?;
         if let Some(stated) = &self.strides {
-            agree(
-                "backbone.strides",
-                stated,
-                &strides(&config.returned_levels()),
-            )?;
+            agree("backbone.strides", stated, &strides(&config.returned_levels()))?;
         }
         if let Some(stated) = &self.layer4 {
             // Stages after the last one returned are never built.
-            agree(
-                "backbone.layer4",
-                stated,
-                &config.returned_layers.contains(&4),
-            )?;
+            agree("backbone.layer4", stated, &config.returned_layers.contains(&4))?;
         }
         Ok(config)
     }
@@ -240,10 +225,7 @@ impl Fpn {
             levels.extend((1..=extra_levels.count()).map(|above| deepest + above));
             agree("fpn.strides", stated, &strides(&levels))?;
         }
-        let config = FpnConfig {
-            out_channels: self.out_channels,
-            extra_levels,
-        };
+        let config = FpnConfig { out_channels: self.out_channels, extra_levels };
         config.validate(&in_channels)?;
         Ok(config)
     }
@@ -267,19 +249,13 @@ fn p6_p7_source(source: &str) -> Result<ExtraLevels, ModelError> {
 
 impl Anchors {
     fn read(self) -> Result<AnchorConfig, ModelError> {
-        let config = AnchorConfig {
-            sizes: self.sizes,
-            aspect_ratios: self.aspect_ratios,
-        };
+        let config = AnchorConfig { sizes: self.sizes, aspect_ratios: self.aspect_ratios };
         let count = config.num_anchors()?;
         if let Some(stated) = &self.num_per_location {
             agree("anchors.num_per_location", stated, &count)?;
         }
         if let Some(stated) = &self.base_sizes {
-            let first = config
-                .sizes
-                .iter()
-                .filter_map(|sizes| sizes.first().copied());
+            let first = config.sizes.iter().filter_map(|sizes| sizes.first().copied());
             agree("anchors.base_sizes", stated, &first.collect())?;
         }
         Ok(config)
@@ -310,10 +286,7 @@ impl Head {
                 return Err(ModelError::config("head.norm", reason));
             }
         };
-        let config = HeadConfig {
-            num_convs: self.num_convs,
-            group_norm,
-        };
+        let config = HeadConfig { num_convs: self.num_convs, group_norm };
         // torchvision's RetinaNet has no other weights than these.
         Ok((config, self.box_coder_weights.unwrap_or([1.0; 4])))
     }
@@ -405,20 +378,12 @@ mod tests {
     #[test]
     fn a_part_that_cannot_be_expressed_is_named() {
         for (part, pointer, value) in [
-            (
-                "model",
-                "/model",
-                json!("torchvision.models.detection.FasterRCNN"),
-            ),
+            ("model", "/model", json!("torchvision.models.detection.FasterRCNN")),
             ("backbone.type", "/backbone/type", json!("resnext")),
             ("backbone.depth", "/backbone/depth", json!(20)),
             ("backbone.norm", "/backbone/norm", json!("layer_norm")),
             ("backbone.input", "/backbone/input", json!("BGR")),
-            (
-                "backbone.returned_stages",
-                "/backbone/returned_stages/0",
-                json!("stem"),
-            ),
+            ("backbone.returned_stages", "/backbone/returned_stages/0", json!("stem")),
             ("fpn.norm", "/fpn/norm", json!("batch_norm")),
             ("fpn.extra_levels", "/fpn/extra_levels", json!("p6")),
             ("fpn.extra_levels_in", "/fpn/extra_levels_in", json!("c4")),
@@ -438,16 +403,8 @@ mod tests {
             ("backbone.layer4", "/backbone/layer4", json!(true)),
             ("fpn.in_channels", "/fpn/in_channels", json!([256, 512])),
             ("fpn.strides", "/fpn/strides", json!([8, 16])),
-            (
-                "anchors.num_per_location",
-                "/anchors/num_per_location",
-                json!(3),
-            ),
-            (
-                "anchors.base_sizes",
-                "/anchors/base_sizes",
-                json!([32, 64, 128, 256]),
-            ),
+            ("anchors.num_per_location", "/anchors/num_per_location", json!(3)),
+            ("anchors.base_sizes", "/anchors/base_sizes", json!([32, 64, 128, 256])),
             ("categories", "/categories", json!(["person"])),
         ] {
             let error = message(|demo| *demo.pointer_mut(pointer).unwrap() = value);
@@ -458,10 +415,7 @@ mod tests {
     #[test]
     fn unknown_and_missing_keys_are_named() {
         let unknown = message(|demo| demo["backbone"]["width_per_group"] = json!(128));
-        assert!(
-            unknown.contains("unknown field `width_per_group`"),
-            "{unknown}"
-        );
+        assert!(unknown.contains("unknown field `width_per_group`"), "{unknown}");
         let missing = message(|demo| {
             demo["backbone"].as_object_mut().unwrap().remove("norm_eps");
         });

@@ -41,9 +41,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Self> {
         let (n, c, h, w) = layout.shape().dims4()?;
         let data = storage.as_slice::<f32>()?;
-        let Some(data) = layout
-            .contiguous_offsets()
-            .and_then(|(start, end)| data.get(start..end))
+        let Some(data) = layout.contiguous_offsets().and_then(|(start, end)| data.get(start..end))
         else {
             return Err(OpError::Shape {
                 op,
@@ -53,10 +51,7 @@ impl<'a> Batch<'a> {
             }
             .into());
         };
-        Ok(Self {
-            shape: [n, c, h, w],
-            data,
-        })
+        Ok(Self { shape: [n, c, h, w], data })
     }
 
     /// How many values one image has.

@@ -65,10 +65,7 @@ impl Conv2d {
     }
 
     fn operation(&self, relu: bool) -> Operation {
-        Operation {
-            kernel: Arc::clone(&self.kernel),
-            relu,
-        }
+        Operation { kernel: Arc::clone(&self.kernel), relu }
     }
 }
 
@@ -105,10 +102,7 @@ impl Operation {
             }
             .into());
         }
-        let [out_h, out_w] = self
-            .kernel
-            .output_size([h, w])
-            .map_err(candle_core::Error::wrap)?;
+        let [out_h, out_w] = self.kernel.output_size([h, w]).map_err(candle_core::Error::wrap)?;
         let shape = [n, spec.out_channels, out_h, out_w];
         if let Some(residual) = residual.filter(|residual| residual.shape != shape) {
             return Err(OpError::Shape {
@@ -122,8 +116,7 @@ impl Operation {
         batch::Batch::map_images(NAME, shape, |index, output| {
             let residual = residual.map(|residual| residual.image(index));
             let input = input.image(index);
-            self.kernel
-                .forward_nchw(input, [h, w], residual, self.relu, output)
+            self.kernel.forward_nchw(input, [h, w], residual, self.relu, output)
         })
     }
 }

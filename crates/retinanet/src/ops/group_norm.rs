@@ -56,12 +56,7 @@ impl GroupNorm {
             }
             .into());
         }
-        Ok(Self {
-            level,
-            spec,
-            weight: weight.into(),
-            bias: bias.into(),
-        })
+        Ok(Self { level, spec, weight: weight.into(), bias: bias.into() })
     }
 
     /// The normalisation followed by ReLU.
@@ -73,10 +68,7 @@ impl GroupNorm {
     }
 
     fn apply(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
-        batch::checked(NAME, "input", input)?.apply_op1(Operation {
-            norm: self.clone(),
-            relu,
-        })
+        batch::checked(NAME, "input", input)?.apply_op1(Operation { norm: self.clone(), relu })
     }
 }
 
@@ -101,12 +93,7 @@ impl CustomOp1 for Operation {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let input = batch::Batch::new(NAME, "input", storage, layout)?;
         let [_, channels, h, w] = input.shape;
-        let GroupNorm {
-            level,
-            spec,
-            weight,
-            bias,
-        } = &self.norm;
+        let GroupNorm { level, spec, weight, bias } = &self.norm;
         if channels != spec.channels {
             return Err(OpError::Shape {
                 op: NAME,
@@ -131,33 +118,19 @@ mod tests {
 
     #[test]
     fn each_group_is_normalised_and_scaled_by_channel() {
-        let spec = GroupNormSpec {
-            channels: 2,
-            groups: 1,
-            eps: 0.0,
-        };
+        let spec = GroupNormSpec { channels: 2, groups: 1, eps: 0.0 };
         let level = Level::from_env().unwrap();
         let norm = GroupNorm::new(level, spec, &[1.0, 3.0], &[0.0, 1.0]).unwrap();
         let x = Tensor::from_slice(&[1f32, -1.0, 1.0, -1.0], (1, 2, 1, 2), &Device::Cpu).unwrap();
-        let y: Vec<f32> = norm
-            .forward(&x)
-            .and_then(|y| y.flatten_all()?.to_vec1())
-            .unwrap();
+        let y: Vec<f32> = norm.forward(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
         assert_eq!(y, [1.0, -1.0, 4.0, -2.0]);
-        let y: Vec<f32> = norm
-            .forward_relu(&x)
-            .and_then(|y| y.flatten_all()?.to_vec1())
-            .unwrap();
+        let y: Vec<f32> = norm.forward_relu(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
         assert_eq!(y, [1.0, 0.0, 4.0, 0.0]);
     }
 
     #[test]
     fn groups_that_do_not_divide_the_channels_are_refused() {
-        let spec = GroupNormSpec {
-            channels: 3,
-            groups: 2,
-            eps: 1e-5,
-        };
+        let spec = GroupNormSpec { channels: 3, groups: 2, eps: 1e-5 };
         let level = Level::from_env().unwrap();
         let error = GroupNorm::new(level, spec, &[1.0; 3], &[0.0; 3]).unwrap_err();
         assert!(error.to_string().contains("3 channels"), "{error}");

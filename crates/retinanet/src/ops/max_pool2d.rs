@@ -42,10 +42,7 @@ impl CustomOp1 for MaxPool2d {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let input = batch::Batch::new(NAME, "input", storage, layout)?;
         let [n, channels, h, w] = input.shape;
-        let [out_h, out_w] = self
-            .spec
-            .output_size([h, w])
-            .map_err(candle_core::Error::wrap)?;
+        let [out_h, out_w] = self.spec.output_size([h, w]).map_err(candle_core::Error::wrap)?;
         batch::Batch::map_images(NAME, [n, channels, out_h, out_w], |index, output| {
             let input = input.image(index);
             max_pool2d_nchw(self.level, &self.spec, channels, [h, w], input, output)
@@ -61,11 +58,7 @@ mod tests {
 
     #[test]
     fn kernel_one_stride_two_takes_every_other_pixel() {
-        let spec = MaxPool2dSpec {
-            kernel: [1, 1],
-            stride: [2, 2],
-            padding: [0, 0],
-        };
+        let spec = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
         let pool = MaxPool2d::new(Level::from_env().unwrap(), spec);
         let x = Tensor::arange(0f32, 15f32, &Device::Cpu).unwrap();
         let x = x.reshape((1, 1, 3, 5)).unwrap();
@@ -77,17 +70,10 @@ mod tests {
 
     #[test]
     fn padding_never_wins_over_negative_values() {
-        let spec = MaxPool2dSpec {
-            kernel: [3, 3],
-            stride: [2, 2],
-            padding: [1, 1],
-        };
+        let spec = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
         let pool = MaxPool2d::new(Level::from_env().unwrap(), spec);
         let x = Tensor::full(-2f32, (1, 1, 4, 4), &Device::Cpu).unwrap();
-        let y: Vec<f32> = pool
-            .forward(&x)
-            .and_then(|y| y.flatten_all()?.to_vec1())
-            .unwrap();
+        let y: Vec<f32> = pool.forward(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
         assert_eq!(y, [-2.0; 4]);
     }
 }

@@ -107,9 +107,8 @@ mod tests {
     fn maps_of_different_channels_are_refused() {
         let coarse = Tensor::zeros((1, 2, 1, 1), DType::F32, &Device::Cpu).unwrap();
         let lateral = Tensor::zeros((1, 3, 2, 2), DType::F32, &Device::Cpu).unwrap();
-        let error = UpsampleAdd::new(Level::from_env().unwrap())
-            .forward(&coarse, &lateral)
-            .unwrap_err();
+        let error =
+            UpsampleAdd::new(Level::from_env().unwrap()).forward(&coarse, &lateral).unwrap_err();
         assert!(error.to_string().contains("2 channels"), "{error}");
     }
 }

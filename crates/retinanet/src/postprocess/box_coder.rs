@@ -24,24 +24,14 @@ pub(crate) fn decode(regression: [f32; 4], anchor: [f32; 4], weights: [f32; 4]) 
     let new_y = dy * height + centre_y;
     let half_width = 0.5 * (retinanet_kernels::exp(dw) * width);
     let half_height = 0.5 * (retinanet_kernels::exp(dh) * height);
-    [
-        new_x - half_width,
-        new_y - half_height,
-        new_x + half_width,
-        new_y + half_height,
-    ]
+    [new_x - half_width, new_y - half_height, new_x + half_width, new_y + half_height]
 }
 
 /// Moves a box's corners to the nearest point of a `height` x `width` image
 /// (`torchvision.ops.clip_boxes_to_image`).
 pub(crate) fn clip([x1, y1, x2, y2]: [f32; 4], [height, width]: [usize; 2]) -> [f32; 4] {
     let (height, width) = (height as f32, width as f32);
-    [
-        between(x1, width),
-        between(y1, height),
-        between(x2, width),
-        between(y2, height),
-    ]
+    [between(x1, width), between(y1, height), between(x2, width), between(y2, height)]
 }
 
 fn at_most(value: f32, limit: f32) -> f32 {
@@ -49,11 +39,7 @@ fn at_most(value: f32, limit: f32) -> f32 {
 }
 
 fn between(value: f32, limit: f32) -> f32 {
-    if value < 0.0 {
-        0.0
-    } else {
-        at_most(value, limit)
-    }
+    if value < 0.0 { 0.0 } else { at_most(value, limit) }
 }
 
 #[cfg(test)]
@@ -74,11 +60,7 @@ mod tests {
 
     #[test]
     fn offsets_move_by_anchor_sides_and_weights_divide_them() {
-        let moved = decode(
-            [5.0, -20.0, 0.0, 0.0],
-            [0.0, 0.0, 10.0, 20.0],
-            [10.0, 10.0, 5.0, 5.0],
-        );
+        let moved = decode([5.0, -20.0, 0.0, 0.0], [0.0, 0.0, 10.0, 20.0], [10.0, 10.0, 5.0, 5.0]);
         assert_eq!(moved, [5.0, -40.0, 15.0, -20.0]);
     }
 

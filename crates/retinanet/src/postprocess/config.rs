@@ -38,25 +38,14 @@ impl PostprocessConfig {
     /// # Errors
     /// [`PostprocessError::Config`] naming the setting.
     pub fn check(&self) -> Result<(), PostprocessError> {
-        let thresholds = [
-            ("score_thresh", self.score_thresh),
-            ("nms_thresh", self.nms_thresh),
-        ];
+        let thresholds = [("score_thresh", self.score_thresh), ("nms_thresh", self.nms_thresh)];
         for (name, value) in thresholds {
             if !value.is_finite() {
                 let needs = "it must be a number, usually between 0 and 1";
-                return Err(PostprocessError::Config {
-                    name,
-                    value: value.to_string(),
-                    needs,
-                });
+                return Err(PostprocessError::Config { name, value: value.to_string(), needs });
             }
         }
-        if self
-            .box_coder_weights
-            .iter()
-            .any(|&weight| !(weight.is_finite() && weight > 0.0))
-        {
+        if self.box_coder_weights.iter().any(|&weight| !(weight.is_finite() && weight > 0.0)) {
             return Err(PostprocessError::Config {
                 name: "box_coder_weights",
                 value: format!("{:?}", self.box_coder_weights),

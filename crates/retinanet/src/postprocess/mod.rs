@@ -196,11 +196,7 @@ impl PostprocessConfig {
                 x2: x2 * x_ratio,
                 y2: y2 * y_ratio,
             };
-            ScoredBox {
-                bounding_box,
-                label_id: kept.label_id,
-                candidate: kept.candidate,
-            }
+            ScoredBox { bounding_box, label_id: kept.label_id, candidate: kept.candidate }
         };
         let kept = nms::nms(boxes, self.nms_thresh, self.detections_per_img);
         Ok(kept.into_iter().map(scaled).collect())
@@ -226,22 +222,10 @@ impl LevelShape {
     ) -> Result<Self, PostprocessError> {
         let [height, width] = output.grid;
         let anchors = output.anchors.len();
-        let misfit = || PostprocessError::Grid {
-            level,
-            height,
-            width,
-            anchors,
-            classes,
-        };
+        let misfit = || PostprocessError::Grid { level, height, width, anchors, classes };
 
-        let positions = height
-            .checked_mul(width)
-            .filter(|&n| n > 0)
-            .ok_or_else(misfit)?;
-        let logits = anchors
-            .checked_mul(classes)
-            .filter(|&n| n > 0)
-            .ok_or_else(misfit)?;
+        let positions = height.checked_mul(width).filter(|&n| n > 0).ok_or_else(misfit)?;
+        let logits = anchors.checked_mul(classes).filter(|&n| n > 0).ok_or_else(misfit)?;
         let regression = anchors.checked_mul(4).ok_or_else(misfit)?;
         if !anchors.is_multiple_of(positions) {
             return Err(misfit());
@@ -263,11 +247,6 @@ impl LevelShape {
                 });
             }
         }
-        Ok(Self {
-            positions,
-            width,
-            anchors: anchors / positions,
-            classes,
-        })
+        Ok(Self { positions, width, anchors: anchors / positions, classes })
     }
 }

@@ -19,10 +19,7 @@ pub(crate) fn nms(mut boxes: Vec<InputBox>, threshold: f64, limit: usize) -> Vec
             break;
         }
         let better = kept_of_class.entry(found.label_id).or_default();
-        if !better
-            .iter()
-            .any(|&rival| f64::from(overlap(rival, found.in_input)) > threshold)
-        {
+        if !better.iter().any(|&rival| f64::from(overlap(rival, found.in_input)) > threshold) {
             better.push(found.in_input);
             kept.push(found);
         }
@@ -58,22 +55,11 @@ mod tests {
         label_id: usize,
         in_input: [f32; 4],
     ) -> InputBox {
-        InputBox {
-            candidate: Candidate {
-                score,
-                level,
-                index,
-            },
-            label_id,
-            in_input,
-        }
+        InputBox { candidate: Candidate { score, level, index }, label_id, in_input }
     }
 
     fn kept_indices(boxes: Vec<InputBox>, threshold: f64, limit: usize) -> Vec<usize> {
-        nms(boxes, threshold, limit)
-            .iter()
-            .map(|kept| kept.candidate.index)
-            .collect()
+        nms(boxes, threshold, limit).iter().map(|kept| kept.candidate.index).collect()
     }
 
     /// The textbook procedure: class by class, take the best left, strike out what overlaps it.

@@ -43,14 +43,7 @@ impl Collector {
     pub(crate) fn new(level: usize, channels: usize, threshold: f64, limit: usize) -> Self {
         let threshold = threshold as f32;
         let bound = logit_bound(threshold);
-        Self {
-            level,
-            channels,
-            threshold,
-            bound,
-            best: TopK::new(limit),
-            bad: None,
-        }
+        Self { level, channels, threshold, bound, best: TopK::new(limit), bad: None }
     }
 
     /// Reads some logits, within [`with_ieee`]; `place` gives the channel and the position (`y * width + x`) of the i-th.
@@ -70,10 +63,7 @@ impl Collector {
 
     #[cold]
     fn note_bad(&mut self, value: f32, channel: usize, position: usize) {
-        if self
-            .bad
-            .is_none_or(|(c, p, _)| (channel, position) < (c, p))
-        {
+        if self.bad.is_none_or(|(c, p, _)| (channel, position) < (c, p)) {
             self.bad = Some((channel, position, value));
         }
     }
@@ -85,11 +75,7 @@ impl Collector {
         let score = retinanet_kernels::sigmoid(logit);
         if score > self.threshold {
             let index = position * self.channels + channel;
-            if self.best.push(Candidate {
-                score,
-                level: self.level,
-                index,
-            }) {
+            if self.best.push(Candidate { score, level: self.level, index }) {
                 let floor = self.best.floor().unwrap_or(self.threshold);
                 self.bound = logit_bound(floor);
             }
@@ -148,9 +134,7 @@ pub(crate) fn candidates(
 
 /// Whether every value is finite and below the bound. NaN is not below anything.
 fn all_finite_below(block: &[f32], bound: f32) -> bool {
-    block.iter().fold(true, |all, &value| {
-        all & (value >= f32::MIN) & (value < bound)
-    })
+    block.iter().fold(true, |all, &value| all & (value >= f32::MIN) & (value < bound))
 }
 
 /// A logit such that every finite one below it has a sigmoid below `score`.
@@ -202,10 +186,8 @@ mod tests {
         let steps = 400_000;
         for step in 0..=steps {
             let logit = LOWEST_BOUND + (20.0 - LOWEST_BOUND) * (step as f32 / steps as f32);
-            let (ours, exact) = (
-                f64::from(retinanet_kernels::sigmoid(logit)),
-                exact_sigmoid(logit),
-            );
+            let (ours, exact) =
+                (f64::from(retinanet_kernels::sigmoid(logit)), exact_sigmoid(logit));
             let error = (ours / exact - 1.0).abs();
             assert!(
                 error < f64::from(SIGMOID_MARGIN) / 16.0,
@@ -216,9 +198,7 @@ mod tests {
 
     #[test]
     fn no_logit_below_the_bound_has_a_sigmoid_at_the_score() {
-        let scores = [
-            -1.0, 0.0, 1e-40, 1e-30, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999_99, 1.0, 1.1,
-        ];
+        let scores = [-1.0, 0.0, 1e-40, 1e-30, 1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999_99, 1.0, 1.1];
         for score in scores {
             let bound = logit_bound(score);
             if bound == f32::MIN {
@@ -230,10 +210,7 @@ mod tests {
                 let logit = if bound == f32::MAX { 100.0 } else { bound }
                     - step as f32 * step as f32 * 1e-8;
                 if logit < bound {
-                    assert!(
-                        retinanet_kernels::sigmoid(logit) < score,
-                        "{logit} for {score}"
-                    );
+                    assert!(retinanet_kernels::sigmoid(logit) < score, "{logit} for {score}");
                 }
             }
         }

@@ -42,20 +42,12 @@ pub(crate) struct TopK {
 
 impl TopK {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            best: Vec::new(),
-            floor: None,
-        }
+        Self { limit, best: Vec::new(), floor: None }
     }
 
     /// Offers a candidate and says whether the floor has risen.
     pub(crate) fn push(&mut self, candidate: Candidate) -> bool {
-        if self.limit == 0
-            || self
-                .floor
-                .is_some_and(|floor| candidate.rank(&floor).is_ge())
-        {
+        if self.limit == 0 || self.floor.is_some_and(|floor| candidate.rank(&floor).is_ge()) {
             return false;
         }
         self.best.push(candidate);
@@ -92,8 +84,7 @@ impl TopK {
             return;
         }
         if self.best.len() > self.limit {
-            self.best
-                .select_nth_unstable_by(self.limit - 1, Candidate::rank);
+            self.best.select_nth_unstable_by(self.limit - 1, Candidate::rank);
             self.best.truncate(self.limit);
         }
         self.floor = self.best.iter().copied().max_by(Candidate::rank);
@@ -152,11 +143,7 @@ mod tests {
 
     #[test]
     fn ties_keep_the_lower_level_then_the_lower_index() {
-        let at = |level, index| Candidate {
-            score: 0.5,
-            level,
-            index,
-        };
+        let at = |level, index| Candidate { score: 0.5, level, index };
         let mut top = TopK::new(3);
         for candidate in [at(1, 0), at(0, 9), at(1, 7), at(0, 8), at(0, 2)] {
             top.push(candidate);
@@ -168,11 +155,7 @@ mod tests {
     fn memory_stays_bounded_by_twice_the_limit() {
         let mut top = TopK::new(10);
         for index in 0..100_000 {
-            top.push(Candidate {
-                score: index as f32,
-                level: 0,
-                index,
-            });
+            top.push(Candidate { score: index as f32, level: 0, index });
             assert!(top.best.len() < 20);
         }
         assert_eq!(top.into_sorted()[9].index, 99_990);

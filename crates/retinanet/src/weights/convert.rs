@@ -49,9 +49,7 @@ impl Checkpoint {
             metadata.insert(SOURCE_SHA256_KEY.into(), self.sha256().into());
             metadata.insert("source_format".into(), source.into());
         }
-        metadata
-            .entry("format".into())
-            .or_insert_with(|| "pt".into());
+        metadata.entry("format".into()).or_insert_with(|| "pt".into());
         save_safetensors(output, &tensors, &metadata)
     }
 }

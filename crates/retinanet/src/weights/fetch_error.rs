@@ -202,10 +202,7 @@ pub enum FetchError {
 }
 
 fn listed(failures: &[FetchError]) -> String {
-    failures
-        .iter()
-        .map(|failure| format!("\n  - {failure}"))
-        .collect()
+    failures.iter().map(|failure| format!("\n  - {failure}")).collect()
 }
 
 impl FetchError {
@@ -236,11 +233,7 @@ impl FetchError {
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default())
-        } else {
-            out.push(c)
-        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }

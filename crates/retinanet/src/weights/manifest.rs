@@ -195,30 +195,16 @@ impl Manifest {
     /// [`FetchError::ReadManifest`] and [`FetchError::Manifest`], naming the file and the field.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let failed = |source| FetchError::ReadManifest {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| FetchError::ReadManifest { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(failed)?;
-        let read = file
-            .take(MAX_MANIFEST_BYTES + 1)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+        let read = file.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
         let name = path.display().to_string();
         if read as u64 > MAX_MANIFEST_BYTES {
             let problem = format!("it is larger than {MAX_MANIFEST_BYTES} bytes");
-            return Err(FetchError::Manifest {
-                manifest: name,
-                problem,
-            }
-            .into());
+            return Err(FetchError::Manifest { manifest: name, problem }.into());
         }
-        Ok(Self::parse_in(
-            &text,
-            &name,
-            Some(path.parent().unwrap_or(Path::new(""))),
-        )?)
+        Ok(Self::parse_in(&text, &name, Some(path.parent().unwrap_or(Path::new(""))))?)
     }
 
     /// Reads a manifest from `text`; `name` is what errors call it. It has no bundled files.
@@ -230,10 +216,8 @@ impl Manifest {
     }
 
     fn parse_in(text: &str, name: &str, folder: Option<&Path>) -> Result<Self, FetchError> {
-        let entries = rows::read(text, folder).map_err(|problem| FetchError::Manifest {
-            manifest: name.to_owned(),
-            problem,
-        })?;
+        let entries = rows::read(text, folder)
+            .map_err(|problem| FetchError::Manifest { manifest: name.to_owned(), problem })?;
         Ok(Self { entries })
     }
 
@@ -252,14 +236,7 @@ impl Manifest {
         }
         let near = self.near(name);
         let (near, verb) = if near.is_empty() {
-            (
-                self.entries
-                    .iter()
-                    .take(20)
-                    .map(|entry| entry.name.clone())
-                    .collect(),
-                "it has",
-            )
+            (self.entries.iter().take(20).map(|entry| entry.name.clone()).collect(), "it has")
         } else {
             (near, "did you mean")
         };
@@ -268,37 +245,21 @@ impl Manifest {
         } else {
             format!("{verb} {}", near.join(", "))
         };
-        Err(FetchError::UnknownCheckpoint {
-            name: name.to_owned(),
-            near,
-            hint,
-        }
-        .into())
+        Err(FetchError::UnknownCheckpoint { name: name.to_owned(), near, hint }.into())
     }
 
     fn near(&self, name: &str) -> Vec<String> {
-        let asked: String = name
-            .chars()
-            .take(200)
-            .flat_map(char::to_lowercase)
-            .collect();
+        let asked: String = name.chars().take(200).flat_map(char::to_lowercase).collect();
         let mut scored: Vec<(f64, &str)> = self
             .entries
             .iter()
             .map(|entry| {
-                (
-                    strsim::normalized_damerau_levenshtein(&asked, &entry.name),
-                    entry.name.as_str(),
-                )
+                (strsim::normalized_damerau_levenshtein(&asked, &entry.name), entry.name.as_str())
             })
             .filter(|(score, entry)| *score >= 0.5 || (asked.len() >= 3 && entry.contains(&asked)))
             .collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-        scored
-            .into_iter()
-            .take(3)
-            .map(|(_, entry)| entry.to_owned())
-            .collect()
+        scored.into_iter().take(3).map(|(_, entry)| entry.to_owned()).collect()
     }
 }
 

@@ -6,9 +6,9 @@ mod dtype;
 mod error;
 mod fetch;
 mod fetch_error;
-mod manifest;
 mod identity;
 mod loading;
+mod manifest;
 mod names;
 mod pickle;
 mod pth;
@@ -28,12 +28,12 @@ pub use fetch::{
     find_cached,
 };
 pub use fetch_error::FetchError;
+pub use identity::{Architecture, Identity};
+pub use loading::{ExpectedTensor, LoadedTensors};
 pub use manifest::{
     Architecture, BUILTIN_MANIFEST, ExpectedSha256, Format, Location, Manifest, ManifestCategories,
     ManifestEntry, Reference, Source,
 };
-pub use identity::{Architecture, Identity};
-pub use loading::{ExpectedTensor, LoadedTensors};
 pub use names::Naming;
 pub use report::{Ignored, LoadReport, MisShaped, Mismatch, Unmatched};
 pub use safetensors_write::{TensorData, save_safetensors};

@@ -85,10 +85,7 @@ impl Mismatch {
     /// Pairs up unmatched names that look alike.
     pub(super) fn find_near_names(&mut self) {
         let names = |list: &[Unmatched]| -> Vec<String> {
-            list.iter()
-                .take(NEAR_AMONG)
-                .map(|tensor| tensor.name.clone())
-                .collect()
+            list.iter().take(NEAR_AMONG).map(|tensor| tensor.name.clone()).collect()
         };
         let (missing, unexpected) = (names(&self.missing), names(&self.unexpected));
         for tensor in self.missing.iter_mut().take(NEAR_FOR) {
@@ -118,11 +115,7 @@ impl fmt::Display for Mismatch {
         list(f, "missing", &self.missing, unmatched)?;
         list(f, "unexpected", &self.unexpected, unmatched)?;
         list(f, "mis-shaped", &self.mis_shaped, |f, tensor| {
-            let MisShaped {
-                name,
-                expected,
-                found,
-            } = tensor;
+            let MisShaped { name, expected, found } = tensor;
             write!(f, "{} is {found:?} but must be {expected:?}", quoted(name))
         })?;
         write!(f, ". {}", self.diagnosis)

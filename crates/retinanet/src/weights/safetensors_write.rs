@@ -43,24 +43,14 @@ pub fn save_safetensors(
     tensors.sort_by(|a, b| {
         (b.dtype.to_safetensors().cmp(&a.dtype.to_safetensors())).then(a.name.cmp(b.name))
     });
-    let header = header(&tensors, metadata).map_err(|reason| WeightsError::InvalidOutput {
-        path: path.into(),
-        reason,
-    })?;
+    let header = header(&tensors, metadata)
+        .map_err(|reason| WeightsError::InvalidOutput { path: path.into(), reason })?;
     write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        tensors
-            .iter()
-            .try_for_each(|tensor| out.write_all(tensor.bytes))
+        tensors.iter().try_for_each(|tensor| out.write_all(tensor.bytes))
     })
-    .map_err(|source| {
-        WeightsError::Write {
-            path: path.into(),
-            source,
-        }
-        .into()
-    })
+    .map_err(|source| WeightsError::Write { path: path.into(), source }.into())
 }
 
 fn header(
@@ -70,19 +60,13 @@ fn header(
     let json = |e: serde_json::Error| e.to_string();
     let mut fields = Vec::with_capacity(tensors.len() + 1);
     if !metadata.is_empty() {
-        fields.push(format!(
-            "\"__metadata__\":{}",
-            serde_json::to_string(metadata).map_err(json)?
-        ));
+        fields.push(format!("\"__metadata__\":{}", serde_json::to_string(metadata).map_err(json)?));
     }
     let mut names = std::collections::BTreeSet::from(["__metadata__"]);
     let mut offset = 0;
     for tensor in tensors {
         if !names.insert(tensor.name) {
-            return Err(format!(
-                "the name {} is given twice or reserved",
-                quoted(tensor.name)
-            ));
+            return Err(format!("the name {} is given twice or reserved", quoted(tensor.name)));
         }
         let bytes = element_count(tensor.shape).and_then(|n| n.checked_mul(tensor.dtype.size()));
         if bytes != Some(tensor.bytes.len()) {
@@ -102,10 +86,7 @@ fn header(
         };
         offset = end;
         let name = serde_json::to_string(tensor.name).map_err(json)?;
-        fields.push(format!(
-            "{name}:{}",
-            serde_json::to_string(&entry).map_err(json)?
-        ));
+        fields.push(format!("{name}:{}", serde_json::to_string(&entry).map_err(json)?));
     }
     let mut header = format!("{{{}}}", fields.join(","));
     // The data starts at a multiple of eight; the format pads with spaces.

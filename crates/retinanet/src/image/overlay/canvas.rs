@@ -30,11 +30,7 @@ impl Rect {
 impl Canvas {
     pub(super) fn new(image: &Image) -> Self {
         let rgb = image.as_rgb8().to_vec();
-        Self {
-            width: image.width(),
-            height: image.height(),
-            rgb,
-        }
+        Self { width: image.width(), height: image.height(), rgb }
     }
 
     pub(super) fn into_image(self) -> Image {
@@ -47,22 +43,12 @@ impl Canvas {
         let left = (x1 as usize).min(self.width - 1);
         let top = (y1 as usize).min(self.height - 1);
         let far = |start: usize, end: f32, side: usize| (end as usize).clamp(start + 1, side);
-        Rect {
-            left,
-            top,
-            right: far(left, x2, self.width),
-            bottom: far(top, y2, self.height),
-        }
+        Rect { left, top, right: far(left, x2, self.width), bottom: far(top, y2, self.height) }
     }
 
     /// Paints the frame just inside `rect`, `line` pixels wide.
     pub(super) fn outline(&mut self, rect: Rect, line: usize, color: [u8; 3]) {
-        let Rect {
-            left,
-            top,
-            right,
-            bottom,
-        } = rect;
+        let Rect { left, top, right, bottom } = rect;
         let inner_left = (left + line).min(right);
         let inner_top = (top + line).min(bottom);
         let inner_right = right.saturating_sub(line).max(inner_left);
@@ -73,15 +59,7 @@ impl Canvas {
             (left, inner_top, inner_left, inner_bottom),
             (inner_right, inner_top, right, inner_bottom),
         ] {
-            self.fill(
-                Rect {
-                    left,
-                    top,
-                    right,
-                    bottom,
-                },
-                color,
-            );
+            self.fill(Rect { left, top, right, bottom }, color);
         }
     }
 

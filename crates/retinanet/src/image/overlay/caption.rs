@@ -42,12 +42,7 @@ impl Captions {
     pub(super) fn new(canvas: &Canvas, text_height: usize) -> Self {
         let font = FontRef::try_from_slice(FONT).expect("the bundled font is whole");
         let picture = [canvas.height, canvas.width];
-        Self {
-            font,
-            text_height,
-            picture,
-            taken: Vec::new(),
-        }
+        Self { font, text_height, picture, taken: Vec::new() }
     }
 
     /// Sets `text` on a plate of `color` near `rect`, whose frame is `line_width` wide, and keeps
@@ -64,30 +59,16 @@ impl Captions {
         let size = [line.height + padding, line.width + 2 * padding];
         let plate = self.place(size, rect, line_width);
         self.taken.push(plate);
-        Caption {
-            line,
-            plate,
-            padding,
-            color,
-        }
+        Caption { line, plate, padding, color }
     }
 
     /// Paints a planned caption.
     pub(super) fn paint(&self, canvas: &mut Canvas, caption: Caption) {
-        let Caption {
-            line,
-            plate,
-            padding,
-            color,
-        } = caption;
+        let Caption { line, plate, padding, color } = caption;
         canvas.fill(plate, color);
         let [red, green, blue] = color.map(u32::from);
         // Rec. 601 luma: dark text on light plates, light on dark.
-        let ink = if 299 * red + 587 * green + 114 * blue > 128_000 {
-            [0; 3]
-        } else {
-            [255; 3]
-        };
+        let ink = if 299 * red + 587 * green + 114 * blue > 128_000 { [0; 3] } else { [255; 3] };
         let baseline = (plate.top + padding / 2) as f32 + line.ascent;
         for (glyph, x) in line.glyphs {
             let position = point((plate.left + padding) as f32 + x, baseline);
@@ -116,13 +97,7 @@ impl Captions {
         let text: Vec<char> = text
             .chars()
             .take(MOST_CHARACTERS)
-            .map(|c| {
-                if c.is_control() {
-                    char::REPLACEMENT_CHARACTER
-                } else {
-                    c
-                }
-            })
+            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
             .collect();
         let line = self.set(&text, self.text_height);
         if line.width <= width {
@@ -157,13 +132,7 @@ impl Captions {
             before = Some(glyph);
         }
         let height = (font.ascent() - font.descent()).ceil() as usize;
-        Line {
-            glyphs,
-            scale,
-            width: x.ceil() as usize,
-            ascent: font.ascent(),
-            height,
-        }
+        Line { glyphs, scale, width: x.ceil() as usize, ascent: font.ascent(), height }
     }
 
     /// Where a plate of `[height, width]` goes: above the box, else inside at its top, else inside
@@ -174,12 +143,7 @@ impl Captions {
         let height = height.min(picture_height);
         let width = width.min(picture_width);
         let left = rect.left.min(picture_width - width);
-        let at = |top: usize| Rect {
-            left,
-            top,
-            right: left + width,
-            bottom: top + height,
-        };
+        let at = |top: usize| Rect { left, top, right: left + width, bottom: top + height };
         let candidates = [
             rect.top.checked_sub(height),
             Some(rect.top),
@@ -223,37 +187,14 @@ mod tests {
     fn plates_lie_within_the_picture_and_apart_where_they_can() {
         let mut captions = captions(100, 100);
         for rect in [
-            Rect {
-                left: 0,
-                top: 0,
-                right: 100,
-                bottom: 100,
-            },
-            Rect {
-                left: 90,
-                top: 95,
-                right: 100,
-                bottom: 100,
-            },
-            Rect {
-                left: 0,
-                top: 50,
-                right: 9,
-                bottom: 60,
-            },
-            Rect {
-                left: 0,
-                top: 50,
-                right: 9,
-                bottom: 60,
-            },
+            Rect { left: 0, top: 0, right: 100, bottom: 100 },
+            Rect { left: 90, top: 95, right: 100, bottom: 100 },
+            Rect { left: 0, top: 50, right: 9, bottom: 60 },
+            Rect { left: 0, top: 50, right: 9, bottom: 60 },
         ] {
             let plate = captions.place([22, 60], rect, 2);
             assert!(plate.right <= 100 && plate.bottom <= 100, "{plate:?}");
-            assert!(
-                !captions.taken.iter().any(|other| other.overlaps(&plate)),
-                "{plate:?}"
-            );
+            assert!(!captions.taken.iter().any(|other| other.overlaps(&plate)), "{plate:?}");
             captions.taken.push(plate);
         }
     }

@@ -12,12 +12,7 @@ type Case = (&'static str, &'static [u8], [usize; 2], &'static str);
 /// JPEGs of our own making: name, file, [width, height], and the start of the sha256 of their pixels
 /// as stored. Equal on every CPU: zune-jpeg's AVX2, NEON and portable code must agree.
 const JPEGS: &[Case] = &[
-    (
-        "adobe_rgb.jpg",
-        include_bytes!("../testdata/adobe_rgb.jpg"),
-        [31, 23],
-        "e96ca7f3c0b3130e",
-    ),
+    ("adobe_rgb.jpg", include_bytes!("../testdata/adobe_rgb.jpg"), [31, 23], "e96ca7f3c0b3130e"),
     (
         "baseline_411.jpg",
         include_bytes!("../testdata/baseline_411.jpg"),
@@ -48,36 +43,11 @@ const JPEGS: &[Case] = &[
         [37, 29],
         "a142aa00790883ba",
     ),
-    (
-        "cmyk.jpg",
-        include_bytes!("../testdata/cmyk.jpg"),
-        [34, 27],
-        "119cbb6c180e16d0",
-    ),
-    (
-        "exif_6.jpg",
-        include_bytes!("../testdata/exif_6.jpg"),
-        [24, 16],
-        "8dc4e8e3576e0d8a",
-    ),
-    (
-        "grey.jpg",
-        include_bytes!("../testdata/grey.jpg"),
-        [31, 23],
-        "c2c64a8b209c6b03",
-    ),
-    (
-        "narrow_420.jpg",
-        include_bytes!("../testdata/narrow_420.jpg"),
-        [9, 17],
-        "3f72a0ad4a4b6ec1",
-    ),
-    (
-        "one_pixel.jpg",
-        include_bytes!("../testdata/one_pixel.jpg"),
-        [1, 1],
-        "f853f40fcb584ab1",
-    ),
+    ("cmyk.jpg", include_bytes!("../testdata/cmyk.jpg"), [34, 27], "119cbb6c180e16d0"),
+    ("exif_6.jpg", include_bytes!("../testdata/exif_6.jpg"), [24, 16], "8dc4e8e3576e0d8a"),
+    ("grey.jpg", include_bytes!("../testdata/grey.jpg"), [31, 23], "c2c64a8b209c6b03"),
+    ("narrow_420.jpg", include_bytes!("../testdata/narrow_420.jpg"), [9, 17], "3f72a0ad4a4b6ec1"),
+    ("one_pixel.jpg", include_bytes!("../testdata/one_pixel.jpg"), [1, 1], "f853f40fcb584ab1"),
     (
         "progressive_411.jpg",
         include_bytes!("../testdata/progressive_411.jpg"),
@@ -108,12 +78,7 @@ const JPEGS: &[Case] = &[
         [37, 29],
         "a142aa00790883ba",
     ),
-    (
-        "ycck.jpg",
-        include_bytes!("../testdata/ycck.jpg"),
-        [34, 27],
-        "9fb26d965c44d550",
-    ),
+    ("ycck.jpg", include_bytes!("../testdata/ycck.jpg"), [34, 27], "9fb26d965c44d550"),
     (
         "ycck_progressive.jpg",
         include_bytes!("../testdata/ycck_progressive.jpg"),

@@ -74,19 +74,30 @@ impl RetinaNet {
         let names = self.pyramid_names();
         let pyramid = run.pyramid(&self.fpn, maps, &names)?;
         let images = canvases.len();
-        let cls_logits = run.head(&self.head.classification_head, &pyramid, "logits", &names, images)?;
-        let regression = run.head(&self.head.regression_head, &pyramid, "regression", &names, images)?;
+        let cls_logits =
+            run.head(&self.head.classification_head, &pyramid, "logits", &names, images)?;
+        let regression =
+            run.head(&self.head.regression_head, &pyramid, "regression", &names, images)?;
         run.workspace.give_all(pyramid);
         let pairs = cls_logits.into_iter().zip(regression);
-        Ok(pairs.map(|(cls_logits, bbox_regression)| Predictions { cls_logits, bbox_regression }).collect())
+        Ok(pairs
+            .map(|(cls_logits, bbox_regression)| Predictions { cls_logits, bbox_regression })
+            .collect())
     }
 }
 
 impl Run<'_> {
     /// The returned stages' maps: [stage][image].
-    fn backbone(&mut self, resnet: &ResNet, canvases: &[Canvas<'_>], names: &[String]) -> Result<Vec<Vec<Map>>> {
-        let inputs: Vec<_> =
-            canvases.iter().map(|canvas| Input::Planar { data: canvas.data, size: canvas.size }).collect();
+    fn backbone(
+        &mut self,
+        resnet: &ResNet,
+        canvases: &[Canvas<'_>],
+        names: &[String],
+    ) -> Result<Vec<Vec<Map>>> {
+        let inputs: Vec<_> = canvases
+            .iter()
+            .map(|canvas| Input::Planar { data: canvas.data, size: canvas.size })
+            .collect();
         let stem = self.convolve(&resnet.stem, &inputs, None, true)?;
         self.observe("stem", &stem)?;
         let mut current = self.max_pool(&resnet.max_pool, &stem)?;
@@ -123,7 +134,8 @@ impl Run<'_> {
             let output = self.conv(conv, from, None, true)?;
             self.workspace.give_all(std::mem::replace(&mut current, output));
         }
-        let output = self.conv(&block.last, &current, Some(shortcut.as_deref().unwrap_or(input)), true)?;
+        let output =
+            self.conv(&block.last, &current, Some(shortcut.as_deref().unwrap_or(input)), true)?;
         self.workspace.give_all(current.into_iter().chain(shortcut.into_iter().flatten()));
         Ok(output)
     }
@@ -191,7 +203,14 @@ impl Run<'_> {
             if let Some(norm) = norm {
                 for map in &mut output {
                     let mut map = map.as_mut()?;
-                    norm::group_norm_in_place(norm.level, &norm.spec, &norm.weight, &norm.bias, true, &mut map)?;
+                    norm::group_norm_in_place(
+                        norm.level,
+                        &norm.spec,
+                        &norm.weight,
+                        &norm.bias,
+                        true,
+                        &mut map,
+                    )?;
                 }
             }
             self.workspace.give_all(std::mem::replace(&mut current, output));
@@ -203,15 +222,25 @@ impl Run<'_> {
         for (name, level) in names.iter().zip(output.chunks(images)) {
             self.observe(&format!("{kind}/{name}"), level)?;
         }
-        let mut by_image: Vec<Vec<Map>> = (0..images).map(|_| Vec::with_capacity(names.len())).collect();
+        let mut by_image: Vec<Vec<Map>> =
+            (0..images).map(|_| Vec::with_capacity(names.len())).collect();
         for (i, map) in output.into_iter().enumerate() {
             by_image[i % images].push(map);
         }
         Ok(by_image)
     }
 
-    fn conv(&mut self, conv: &Conv2d, inputs: &[Map], residuals: Option<&[Map]>, relu: bool) -> Result<Vec<Map>> {
-        let inputs = inputs.iter().map(|map| Ok(Input::Blocked(map.as_ref()?))).collect::<Result<Vec<_>>>()?;
+    fn conv(
+        &mut self,
+        conv: &Conv2d,
+        inputs: &[Map],
+        residuals: Option<&[Map]>,
+        relu: bool,
+    ) -> Result<Vec<Map>> {
+        let inputs = inputs
+            .iter()
+            .map(|map| Ok(Input::Blocked(map.as_ref()?)))
+            .collect::<Result<Vec<_>>>()?;
         self.convolve(conv, &inputs, residuals, relu)
     }
 
@@ -241,7 +270,12 @@ impl Run<'_> {
         for input in inputs {
             let size = max_pool.spec.output_size(input.shape().size())?;
             let mut output = self.workspace.take(BlockedShape::new(input.shape().channels, size));
-            pool::max_pool2d(max_pool.level, &max_pool.spec, input.as_ref()?, &mut output.as_mut()?)?;
+            pool::max_pool2d(
+                max_pool.level,
+                &max_pool.spec,
+                input.as_ref()?,
+                &mut output.as_mut()?,
+            )?;
             outputs.push(output);
         }
         Ok(outputs)

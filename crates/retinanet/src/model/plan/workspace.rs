@@ -51,13 +51,16 @@ impl Workspace {
         let size = |buffer: &AlignedBuffer| buffer.as_slice().len();
         let fits = |buffer: &AlignedBuffer| (len..=len * LOOSE + SMALL).contains(&size(buffer));
         let indices = 0..self.free.len();
-        let best = indices.clone().filter(|&i| fits(&self.free[i])).min_by_key(|&i| size(&self.free[i]));
+        let best =
+            indices.clone().filter(|&i| fits(&self.free[i])).min_by_key(|&i| size(&self.free[i]));
         let mut buffer = match best {
             Some(i) => self.free.swap_remove(i),
             None => {
                 // The largest of those that are too small makes room, so that memory follows the
                 // largest image and not the sum of all sizes seen.
-                let small = indices.filter(|&i| size(&self.free[i]) < len).max_by_key(|&i| size(&self.free[i]));
+                let small = indices
+                    .filter(|&i| size(&self.free[i]) < len)
+                    .max_by_key(|&i| size(&self.free[i]));
                 drop(small.map(|i| self.free.swap_remove(i)));
                 AlignedBuffer::zeroed(len)
             }

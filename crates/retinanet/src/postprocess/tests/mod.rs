@@ -29,16 +29,11 @@ impl Level {
     ) -> Self {
         let positions = grid[0] * grid[1];
         let plane = |channels: usize, value: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
-            (0..channels * positions)
-                .map(|i| value(i / positions, i % positions))
-                .collect()
+            (0..channels * positions).map(|i| value(i / positions, i % positions)).collect()
         };
         let anchor = |i: usize| {
             let (position, anchor) = (i / anchors, i % anchors);
-            let (x, y) = (
-                (position % grid[1]) as f32 * 8.0,
-                (position / grid[1]) as f32 * 8.0,
-            );
+            let (x, y) = ((position % grid[1]) as f32 * 8.0, (position / grid[1]) as f32 * 8.0);
             let half = 6.0 + 4.0 * anchor as f32;
             [x - half, y - half, x + half, y + half]
         };
@@ -51,18 +46,8 @@ impl Level {
     }
 
     fn output(&self) -> LevelOutput<'_> {
-        let Self {
-            grid,
-            logits,
-            regression,
-            anchors,
-        } = self;
-        LevelOutput {
-            grid: *grid,
-            logits,
-            regression,
-            anchors,
-        }
+        let Self { grid, logits, regression, anchors } = self;
+        LevelOutput { grid: *grid, logits, regression, anchors }
     }
 }
 
@@ -76,10 +61,7 @@ fn apply(
     config.apply(&outputs, classes, sizes)
 }
 
-const SIZES: ImageSizes = ImageSizes {
-    original: [480, 640],
-    resized: [48, 60],
-};
+const SIZES: ImageSizes = ImageSizes { original: [480, 640], resized: [48, 60] };
 
 /// The golden script's generator: 24 bits in [0, 1) from a counter.
 fn draw(seed: u64, stream: usize, index: usize) -> f64 {
@@ -149,28 +131,17 @@ fn obvious(
     kept.truncate(config.detections_per_img);
     let ratio = |axis: usize| sizes.original[axis] as f32 / sizes.resized[axis] as f32;
     kept.into_iter()
-        .map(
-            |(score, level, index, label_id, [x1, y1, x2, y2])| ScoredBox {
-                bounding_box: [x1 * ratio(1), y1 * ratio(0), x2 * ratio(1), y2 * ratio(0)].into(),
-                label_id,
-                candidate: Candidate {
-                    score,
-                    level,
-                    index,
-                },
-            },
-        )
+        .map(|(score, level, index, label_id, [x1, y1, x2, y2])| ScoredBox {
+            bounding_box: [x1 * ratio(1), y1 * ratio(0), x2 * ratio(1), y2 * ratio(0)].into(),
+            label_id,
+            candidate: Candidate { score, level, index },
+        })
         .collect()
 }
 
 /// Levels of coarse values: many equal scores, many equal boxes, some without area.
 fn tied_levels() -> impl Strategy<Value = (Vec<Level>, usize)> {
-    let shape = (
-        1usize..4,
-        prop::sample::select(vec![1usize, 2, 7, 91]),
-        1usize..4,
-        any::<u64>(),
-    );
+    let shape = (1usize..4, prop::sample::select(vec![1usize, 2, 7, 91]), 1usize..4, any::<u64>());
     shape.prop_map(|(anchors, classes, levels, seed)| {
         let levels = (0..levels).map(|level| {
             let coarse = |stream: usize, channel: usize, position: usize| {
@@ -215,16 +186,10 @@ fn equals_sorting_everything_on_a_level_split_into_many_tasks() {
         (12.0 * draw(5, 0, channel * 10_000 + position) - 14.0) as f32
     };
     let level = [Level::from_fn([60, 100], 9, 26, logit, |_, _| 0.1)];
-    let config = PostprocessConfig {
-        score_thresh: 0.03,
-        ..PostprocessConfig::default()
-    };
+    let config = PostprocessConfig { score_thresh: 0.03, ..PostprocessConfig::default() };
     let expected = obvious(&config, &level, 26, SIZES);
     for threads in [1, 2, 3, 8] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let answer = pool.install(|| apply(&config, &level, 26, SIZES)).unwrap();
         assert_eq!(answer, expected);
     }
@@ -241,13 +206,8 @@ fn no_candidate_gives_no_box() {
 fn a_score_equal_to_the_threshold_is_not_enough() {
     let level = Level::from_fn([1, 1], 1, 1, |_, _| 0.0, |_, _| 0.0);
     let count = |score_thresh| {
-        let config = PostprocessConfig {
-            score_thresh,
-            ..PostprocessConfig::default()
-        };
-        apply(&config, std::slice::from_ref(&level), 1, SIZES)
-            .unwrap()
-            .len()
+        let config = PostprocessConfig { score_thresh, ..PostprocessConfig::default() };
+        apply(&config, std::slice::from_ref(&level), 1, SIZES).unwrap().len()
     };
     assert_eq!(count(0.5), 0);
     // The f32 nearest to it is 0.5 again: torch compares after rounding.
@@ -265,20 +225,14 @@ fn label_0_is_kept() {
         |_, _| 0.0,
     );
     let boxes = apply(&PostprocessConfig::default(), &[level], 2, SIZES).unwrap();
-    assert_eq!(
-        boxes.iter().map(|kept| kept.label_id).collect::<Vec<_>>(),
-        [0]
-    );
+    assert_eq!(boxes.iter().map(|kept| kept.label_id).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
 fn boxes_are_scaled_by_width_for_x_and_height_for_y() {
     let mut level = Level::from_fn([1, 1], 1, 1, |_, _| 3.0, |_, _| 0.0);
     level.anchors = vec![[6.0, 6.0, 12.0, 24.0]];
-    let sizes = ImageSizes {
-        original: [96, 30],
-        resized: [48, 60],
-    };
+    let sizes = ImageSizes { original: [96, 30], resized: [48, 60] };
     let boxes = apply(&PostprocessConfig::default(), &[level], 1, sizes).unwrap();
     assert_eq!(boxes[0].bounding_box, [3.0, 12.0, 6.0, 48.0].into());
 }

@@ -54,9 +54,7 @@ impl Case {
             };
             Level {
                 grid: [height, width],
-                logits: (0..cells.len() * self.classes * positions)
-                    .map(logit)
-                    .collect(),
+                logits: (0..cells.len() * self.classes * positions).map(logit).collect(),
                 regression: (0..cells.len() * 4 * positions)
                     .map(|i| (self.spread * (2.0 * drawn(2, i) - 1.0)) as f32)
                     .collect(),
@@ -80,28 +78,17 @@ fn boxes_scores_labels_and_order_are_torchvisions() {
             topk_candidates: case.topk_candidates,
             box_coder_weights: case.box_coder_weights,
         };
-        let sizes = ImageSizes {
-            original: case.original,
-            resized: case.resized,
-        };
+        let sizes = ImageSizes { original: case.original, resized: case.resized };
         let boxes = apply(&config, &case.levels(), case.classes, sizes).unwrap();
 
         let labels: Vec<usize> = boxes.iter().map(|kept| kept.label_id).collect();
         assert_eq!(labels, case.answer.labels, "{}", case.name);
         for (i, kept) in boxes.iter().enumerate() {
             let difference = (kept.candidate.score - case.answer.scores[i]).abs();
-            assert!(
-                difference < 1e-6,
-                "{}: score {i} differs by {difference}",
-                case.name
-            );
+            assert!(difference < 1e-6, "{}: score {i} differs by {difference}", case.name);
             let corners = <[f32; 4]>::from(kept.bounding_box);
             for (ours, theirs) in corners.iter().zip(case.answer.boxes[i]) {
-                assert!(
-                    (ours - theirs).abs() < 1e-3,
-                    "{}: box {i}: {ours} {theirs}",
-                    case.name
-                );
+                assert!((ours - theirs).abs() < 1e-3, "{}: box {i}: {ours} {theirs}", case.name);
             }
         }
     }

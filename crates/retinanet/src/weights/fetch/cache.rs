@@ -75,25 +75,16 @@ pub(super) fn own_path(
     source: &Source,
     options: &FetchOptions,
 ) -> Option<PathBuf> {
-    source
-        .cache_file()
-        .map(|file| options.cache_dir.join(&entry.name).join(file))
+    source.cache_file().map(|file| options.cache_dir.join(&entry.name).join(file))
 }
 
 /// The address `source` is downloaded from; `None` for a bundled file.
 pub(super) fn address(source: &Source, options: &FetchOptions) -> Option<String> {
     match &source.location {
         Location::Url { url, .. } => Some(url.clone()),
-        Location::Hub {
-            repo,
-            revision,
-            file,
-        } => {
+        Location::Hub { repo, revision, file } => {
             let endpoint = options.endpoint.trim_end_matches('/');
-            Some(format!(
-                "{endpoint}/{repo}/resolve/{}/{file}",
-                revision.replace('/', "%2F")
-            ))
+            Some(format!("{endpoint}/{repo}/resolve/{}/{file}", revision.replace('/', "%2F")))
         }
         Location::Bundled { .. } => None,
     }
@@ -111,15 +102,11 @@ pub(super) fn by_hand(entry: &ManifestEntry, options: &FetchOptions) -> Option<S
 pub(super) fn bundled_missing(entry: &ManifestEntry, options: &FetchOptions) -> FetchError {
     let location = entry.sources.first().map(|source| &source.location);
     let (path, hint) = match location {
-        Some(Location::Bundled {
-            path,
-            beside: Some(folder),
-        }) => (folder.join(path), "put it beside the manifest"),
+        Some(Location::Bundled { path, beside: Some(folder) }) => {
+            (folder.join(path), "put it beside the manifest")
+        }
         Some(Location::Bundled { path, beside: None }) => (
-            options
-                .bundled_root
-                .as_ref()
-                .map_or_else(|| path.clone(), |root| root.join(path)),
+            options.bundled_root.as_ref().map_or_else(|| path.clone(), |root| root.join(path)),
             "it comes with the source repository: pass its own path, or set the option bundled_root to that folder",
         ),
         _ => (PathBuf::new(), "the entry has no source"),
@@ -129,32 +116,22 @@ pub(super) fn bundled_missing(entry: &ManifestEntry, options: &FetchOptions) -> 
 
 /// Every place where `source` may be, the cache before other tools' caches.
 fn places(entry: &ManifestEntry, source: &Source, options: &FetchOptions) -> Vec<(Found, PathBuf)> {
-    let mut places: Vec<_> = own_path(entry, source, options)
-        .map(|path| (Found::Cache, path))
-        .into_iter()
-        .collect();
+    let mut places: Vec<_> =
+        own_path(entry, source, options).map(|path| (Found::Cache, path)).into_iter().collect();
     match &source.location {
-        Location::Hub {
-            repo,
-            revision,
-            file,
-        } => {
+        Location::Hub { repo, revision, file } => {
             if let Some(hub) = &options.hub_cache {
                 let repo = Repo::with_revision(repo.clone(), RepoType::Model, revision.clone());
                 let cached = Cache::new(hub.clone()).repo(repo);
                 // A branch or tag is looked up in `refs`; a commit is a snapshot's own name.
-                let path = cached
-                    .get(file)
-                    .unwrap_or_else(|| cached.pointer_path(revision).join(file));
+                let path =
+                    cached.get(file).unwrap_or_else(|| cached.pointer_path(revision).join(file));
                 places.push((Found::HubCache, path));
             }
         }
         Location::Url { file, .. } => {
             places.extend(
-                options
-                    .torch_cache
-                    .iter()
-                    .map(|torch| (Found::TorchCache, torch.join(file))),
+                options.torch_cache.iter().map(|torch| (Found::TorchCache, torch.join(file))),
             );
         }
         Location::Bundled { path, beside } => {
@@ -189,17 +166,10 @@ pub(super) fn verify(
             path: path.to_owned(),
             source: error,
         })?
-        .ok_or_else(|| FetchError::TooLarge {
-            file: label.to_owned(),
-            limit,
-        })?;
+        .ok_or_else(|| FetchError::TooLarge { file: label.to_owned(), limit })?;
     if !source.sha256.accepts(&found) {
         let expected = source.sha256.digits().to_owned();
-        return Err(FetchError::WrongHash {
-            file: label.to_owned(),
-            expected,
-            found,
-        });
+        return Err(FetchError::WrongHash { file: label.to_owned(), expected, found });
     }
     let pin = match own_path(entry, source, options) {
         Some(own) if !source.sha256.is_full() => first_use(&own, label, &found)?,
@@ -239,35 +209,26 @@ fn read_record(record: &Path) -> Result<Option<String>, FetchError> {
     match File::open(record).and_then(|file| file.take(1024).read_to_string(&mut text)) {
         Ok(_) => {}
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
             return Ok(None);
         }
         Err(_) => {
-            return Err(FetchError::BadRecord {
-                record: record.to_owned(),
-            });
+            return Err(FetchError::BadRecord { record: record.to_owned() });
         }
     }
     let digits = text.split_whitespace().next().unwrap_or_default();
     if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         Ok(Some(digits.to_ascii_lowercase()))
     } else {
-        Err(FetchError::BadRecord {
-            record: record.to_owned(),
-        })
+        Err(FetchError::BadRecord { record: record.to_owned() })
     }
 }
 
 fn write_record(record: &Path, own: &Path, sha256: &str) -> io::Result<()> {
     let folder = record.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .suffix(".tmp")
-        .tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().suffix(".tmp").tempfile_in(folder)?;
     let name = own.file_name().unwrap_or_default().to_string_lossy();
     writeln!(file, "{sha256}  {name}")?;
     file.as_file().sync_all()?;
@@ -297,13 +258,7 @@ fn sha256_of(path: &Path, limit: u64) -> io::Result<Option<String>> {
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(Some(
-        hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    ))
+    Ok(Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// `path` with `ending` after its whole name.

@@ -28,9 +28,7 @@ pub(super) struct Resume<'a> {
 
 impl Client {
     pub(super) fn new(options: &FetchOptions) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let (connect, stall) = (options.connect_timeout, options.stall_timeout);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -60,10 +58,8 @@ impl Client {
         let mut here = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             // Compressed bytes could neither be resumed nor hashed.
-            let mut request = self
-                .agent
-                .get(here.as_str())
-                .header(header::ACCEPT_ENCODING, "identity");
+            let mut request =
+                self.agent.get(here.as_str()).header(header::ACCEPT_ENCODING, "identity");
             if let Some(Resume { offset, etag }) = resume {
                 request = request
                     .header(header::RANGE, format!("bytes={offset}-"))
@@ -80,17 +76,12 @@ impl Client {
             if here.is_loopback() {
                 config = config.proxy(None);
             }
-            let response = config
-                .build()
-                .call()
-                .map_err(|error| self.failure(&here, error))?;
+            let response = config.build().call().map_err(|error| self.failure(&here, error))?;
             if !is_redirect(response.status()) {
                 return Ok(response);
             }
-            let location = response
-                .headers()
-                .get(header::LOCATION)
-                .and_then(|value| value.to_str().ok());
+            let location =
+                response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let location = location.ok_or_else(|| FetchError::Broken {
                 url: here.to_string(),
                 problem: "it redirects to nowhere".to_owned(),
@@ -112,18 +103,14 @@ impl Client {
         use io::ErrorKind::{
             AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidData, NetworkUnreachable,
         };
-        let unreachable = |problem| FetchError::Unreachable {
-            url: url.to_string(),
-            problem,
-        };
+        let unreachable = |problem| FetchError::Unreachable { url: url.to_string(), problem };
         match error {
             Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 unreachable(format!("no connection within {} s", self.connect_seconds))
             }
-            Error::Timeout(_) => FetchError::Stalled {
-                url: url.to_string(),
-                seconds: self.stall_seconds,
-            },
+            Error::Timeout(_) => {
+                FetchError::Stalled { url: url.to_string(), seconds: self.stall_seconds }
+            }
             Error::HostNotFound => unreachable("its host is not found".to_owned()),
             Error::Io(error)
                 if matches!(
@@ -144,10 +131,9 @@ impl Client {
             | Error::Tls(_)
             | Error::Rustls(_)
             | Error::TlsRequired) => unreachable(printable(&error.to_string())),
-            error => FetchError::Broken {
-                url: url.to_string(),
-                problem: printable(&error.to_string()),
-            },
+            error => {
+                FetchError::Broken { url: url.to_string(), problem: printable(&error.to_string()) }
+            }
         }
     }
 }

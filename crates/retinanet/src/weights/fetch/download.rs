@@ -14,11 +14,7 @@ pub(super) fn from_sources(
 ) -> Result<FetchedFile, FetchError> {
     let client = Client::new(options);
     let mut failures = Vec::new();
-    for source in entry
-        .sources
-        .iter()
-        .filter(|source| source.cache_file().is_some())
-    {
+    for source in entry.sources.iter().filter(|source| source.cache_file().is_some()) {
         match from_source(&client, entry, source, options) {
             Ok(mut file) => {
                 file.passed_over = failures.iter().map(FetchError::to_string).collect();
@@ -35,10 +31,7 @@ pub(super) fn from_sources(
         Some(only) if failures.is_empty() => Err(only),
         last => {
             failures.extend(last);
-            Err(FetchError::AllSourcesFailed {
-                checkpoint: entry.name.clone(),
-                failures,
-            })
+            Err(FetchError::AllSourcesFailed { checkpoint: entry.name.clone(), failures })
         }
     }
 }
@@ -49,10 +42,9 @@ fn from_source(
     source: &Source,
     options: &FetchOptions,
 ) -> Result<FetchedFile, FetchError> {
-    let (Some(path), Some(address)) = (
-        cache::own_path(entry, source, options),
-        cache::address(source, options),
-    ) else {
+    let (Some(path), Some(address)) =
+        (cache::own_path(entry, source, options), cache::address(source, options))
+    else {
         return Err(cache::bundled_missing(entry, options));
     };
     let url = SafeUrl::parse(&address)?;
@@ -63,28 +55,17 @@ fn from_source(
         source: error,
     })?;
 
-    let _lock = lock::acquire(
-        &cache::with_ending(&path, ".lock"),
-        options.lock_timeout,
-        || {
-            progress::say(
-                options.progress,
-                &format!("waiting: another process is downloading {}", path.display()),
-            );
-        },
-    )?;
+    let _lock = lock::acquire(&cache::with_ending(&path, ".lock"), options.lock_timeout, || {
+        progress::say(
+            options.progress,
+            &format!("waiting: another process is downloading {}", path.display()),
+        );
+    })?;
     // Whoever had the lock may have finished the file.
     if path.is_file() {
         match cache::verify(&path, &path.display().to_string(), entry, source, options) {
             Ok((sha256, pin)) => {
-                return Ok(cache::file(
-                    source,
-                    options,
-                    path,
-                    sha256,
-                    Found::Cache,
-                    pin,
-                ));
+                return Ok(cache::file(source, options, path, sha256, Found::Cache, pin));
             }
             Err(error @ (FetchError::WrongHash { .. } | FetchError::TooLarge { .. })) => {
                 progress::say(options.progress, &format!("{error}; downloading it again"));
@@ -118,12 +99,5 @@ fn from_source(
         source: error,
     })?;
     discard(&path);
-    Ok(cache::file(
-        source,
-        options,
-        path,
-        sha256,
-        Found::Downloaded,
-        pin,
-    ))
+    Ok(cache::file(source, options, path, sha256, Found::Downloaded, pin))
 }

@@ -20,11 +20,7 @@ pub(super) fn acquire(
     timeout: Duration,
     waiting: impl FnOnce(),
 ) -> Result<Lock, FetchError> {
-    let failed = |action, source| FetchError::Cache {
-        action,
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |action, source| FetchError::Cache { action, path: path.to_owned(), source };
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -63,10 +59,7 @@ mod tests {
         let held = acquire(&path, Duration::ZERO, || panic!("nobody has it")).unwrap();
         let mut waited = false;
         let error = acquire(&path, Duration::from_millis(150), || waited = true).unwrap_err();
-        assert!(
-            waited && matches!(error, FetchError::LockTimeout { .. }),
-            "{error}"
-        );
+        assert!(waited && matches!(error, FetchError::LockTimeout { .. }), "{error}");
         drop(held);
         acquire(&path, Duration::ZERO, || panic!("it was given up")).unwrap();
     }

@@ -103,26 +103,14 @@ pub fn fetch(entry: &ManifestEntry, options: &FetchOptions) -> Result<FetchedFil
         Lookup::Miss => None,
     };
     let Some(by_hand) = cache::by_hand(entry, options) else {
-        return Err(damaged
-            .unwrap_or_else(|| cache::bundled_missing(entry, options))
-            .into());
+        return Err(damaged.unwrap_or_else(|| cache::bundled_missing(entry, options)).into());
     };
     let checkpoint = entry.name.clone();
     if options.offline {
-        return Err(damaged
-            .unwrap_or(FetchError::Offline {
-                checkpoint,
-                by_hand,
-            })
-            .into());
+        return Err(damaged.unwrap_or(FetchError::Offline { checkpoint, by_hand }).into());
     }
     #[cfg(not(feature = "fetch"))]
-    return Err(damaged
-        .unwrap_or(FetchError::FeatureDisabled {
-            checkpoint,
-            by_hand,
-        })
-        .into());
+    return Err(damaged.unwrap_or(FetchError::FeatureDisabled { checkpoint, by_hand }).into());
     #[cfg(feature = "fetch")]
     Ok(download::from_sources(entry, options)?)
 }
@@ -152,10 +140,7 @@ mod tests {
         let entry = manifest.get("retinanet_resnet50_fpn_v2.coco_v1").unwrap();
         let error = fetch(entry, &FetchOptions::in_folder(folder.path())).unwrap_err();
         assert!(
-            matches!(
-                error,
-                crate::Error::Fetch(FetchError::FeatureDisabled { .. })
-            ),
+            matches!(error, crate::Error::Fetch(FetchError::FeatureDisabled { .. })),
             "{error}"
         );
         let message = error.to_string();
@@ -163,10 +148,6 @@ mod tests {
             message.contains("`fetch`") && message.contains("download.pytorch.org"),
             "{message}"
         );
-        assert!(
-            find_cached(entry, &FetchOptions::in_folder(folder.path()))
-                .unwrap()
-                .is_none()
-        );
+        assert!(find_cached(entry, &FetchOptions::in_folder(folder.path())).unwrap().is_none());
     }
 }

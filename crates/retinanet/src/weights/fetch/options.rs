@@ -118,21 +118,14 @@ impl FetchOptions {
     /// [`FetchError::Environment`] for an endpoint that is not https or a switch that is neither on
     /// nor off; [`FetchError::NoCacheFolder`] where no folder can be derived.
     pub fn from_env() -> Result<Self> {
-        Ok(Self::from_variables(
-            std::env::var_os,
-            std::env::home_dir(),
-        )?)
+        Ok(Self::from_variables(std::env::var_os, std::env::home_dir())?)
     }
 
     fn from_variables(
         variable: impl Fn(&'static str) -> Option<OsString>,
         home: Option<PathBuf>,
     ) -> Result<Self, FetchError> {
-        let folder = |name| {
-            variable(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let folder = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let text = |name| folder(name).map(|value| value.to_string_lossy().trim().to_owned());
         let switch = |name| switched_on(name, &text(name).unwrap_or_default());
 
@@ -173,9 +166,7 @@ impl FetchOptions {
         }
         let encrypted = SafeUrl::parse(&options.endpoint).is_ok_and(|url| url.is_https());
         if encrypted && !switch("HF_HUB_DISABLE_IMPLICIT_TOKEN")? {
-            options.token = text("HF_TOKEN")
-                .filter(|token| !token.is_empty())
-                .map(Token::new);
+            options.token = text("HF_TOKEN").filter(|token| !token.is_empty()).map(Token::new);
         }
         Ok(options)
     }
@@ -187,11 +178,7 @@ fn switched_on(variable: &'static str, value: &str) -> Result<bool, FetchError> 
         "" | "0" | "off" | "no" | "false" => Ok(false),
         _ => {
             let problem = "write 1 or 0 (on, off, yes, no, true, false)";
-            Err(FetchError::Environment {
-                variable,
-                value: value.to_owned(),
-                problem,
-            })
+            Err(FetchError::Environment { variable, value: value.to_owned(), problem })
         }
     }
 }
@@ -212,30 +199,15 @@ mod tests {
 
     #[test]
     fn the_cache_is_retinanet_cache_then_hf_home_then_the_platforms() {
-        let all = [
-            ("RETINANET_CACHE", "/c"),
-            ("HF_HOME", "/h"),
-            ("XDG_CACHE_HOME", "/x"),
-        ];
+        let all = [("RETINANET_CACHE", "/c"), ("HF_HOME", "/h"), ("XDG_CACHE_HOME", "/x")];
         assert_eq!(with(&all).unwrap().cache_dir, PathBuf::from("/c"));
-        assert_eq!(
-            with(&all[1..]).unwrap().cache_dir,
-            PathBuf::from("/h/retinanet")
-        );
+        assert_eq!(with(&all[1..]).unwrap().cache_dir, PathBuf::from("/h/retinanet"));
         if cfg!(target_os = "linux") {
-            assert_eq!(
-                with(&all[2..]).unwrap().cache_dir,
-                PathBuf::from("/x/retinanet")
-            );
-            assert_eq!(
-                with(&[]).unwrap().cache_dir,
-                PathBuf::from("/home/u/.cache/retinanet")
-            );
+            assert_eq!(with(&all[2..]).unwrap().cache_dir, PathBuf::from("/x/retinanet"));
+            assert_eq!(with(&[]).unwrap().cache_dir, PathBuf::from("/home/u/.cache/retinanet"));
         }
         assert_eq!(
-            with(&[("RETINANET_CACHE", ""), ("HF_HOME", "/h")])
-                .unwrap()
-                .cache_dir,
+            with(&[("RETINANET_CACHE", ""), ("HF_HOME", "/h")]).unwrap().cache_dir,
             PathBuf::from("/h/retinanet")
         );
         if !cfg!(windows) {
@@ -248,17 +220,11 @@ mod tests {
     fn other_tools_caches_are_where_those_tools_put_them() {
         let options = with(&[("HF_HOME", "/h"), ("TORCH_HOME", "/t")]).unwrap();
         assert_eq!(options.hub_cache, Some(PathBuf::from("/h/hub")));
-        assert_eq!(
-            options.torch_cache,
-            Some(PathBuf::from("/t/hub/checkpoints"))
-        );
+        assert_eq!(options.torch_cache, Some(PathBuf::from("/t/hub/checkpoints")));
         let options = with(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/k")]).unwrap();
         assert_eq!(options.hub_cache, Some(PathBuf::from("/k")));
         let options = with(&[]).unwrap();
-        assert_eq!(
-            options.hub_cache,
-            Some(PathBuf::from("/home/u/.cache/huggingface/hub"))
-        );
+        assert_eq!(options.hub_cache, Some(PathBuf::from("/home/u/.cache/huggingface/hub")));
         assert_eq!(
             options.torch_cache,
             Some(PathBuf::from("/home/u/.cache/torch/hub/checkpoints"))
@@ -269,43 +235,20 @@ mod tests {
     fn either_switch_turns_the_network_off() {
         assert!(!with(&[]).unwrap().offline);
         assert!(with(&[("HF_HUB_OFFLINE", "1")]).unwrap().offline);
-        assert!(
-            with(&[("RETINANET_OFFLINE", "YES"), ("HF_HUB_OFFLINE", "0")])
-                .unwrap()
-                .offline
-        );
-        let error = with(&[("RETINANET_OFFLINE", "tru")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("RETINANET_OFFLINE") && error.contains("tru"),
-            "{error}"
-        );
+        assert!(with(&[("RETINANET_OFFLINE", "YES"), ("HF_HUB_OFFLINE", "0")]).unwrap().offline);
+        let error = with(&[("RETINANET_OFFLINE", "tru")]).unwrap_err().to_string();
+        assert!(error.contains("RETINANET_OFFLINE") && error.contains("tru"), "{error}");
     }
 
     #[test]
     fn an_implicit_token_goes_to_https_endpoints_only() {
         let token = ("HF_TOKEN", "secret");
         assert_eq!(with(&[token]).unwrap().token, Some(Token::new("secret")));
-        assert_eq!(
-            with(&[token, ("HF_ENDPOINT", "http://127.0.0.1:1")])
-                .unwrap()
-                .token,
-            None
-        );
-        assert_eq!(
-            with(&[token, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")])
-                .unwrap()
-                .token,
-            None
-        );
-        let error = with(&[token, ("HF_ENDPOINT", "http://mirror.example.org")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("HF_ENDPOINT") && !error.contains("secret"),
-            "{error}"
-        );
+        assert_eq!(with(&[token, ("HF_ENDPOINT", "http://127.0.0.1:1")]).unwrap().token, None);
+        assert_eq!(with(&[token, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]).unwrap().token, None);
+        let error =
+            with(&[token, ("HF_ENDPOINT", "http://mirror.example.org")]).unwrap_err().to_string();
+        assert!(error.contains("HF_ENDPOINT") && !error.contains("secret"), "{error}");
         assert!(!format!("{:?}", with(&[token]).unwrap()).contains("secret"));
     }
 }

@@ -94,10 +94,7 @@ impl Transfer<'_> {
             *resumed = true;
             return Ok(());
         }
-        let resume = state.as_ref().map(|state| Resume {
-            offset: have,
-            etag: &state.etag,
-        });
+        let resume = state.as_ref().map(|state| Resume { offset: have, etag: &state.etag });
         let response = self.client.get(self.url, self.token, resume)?;
         let (offset, total) = match (response.status().as_u16(), &state) {
             (200, _) => (0, content_length(&response)),
@@ -135,21 +132,14 @@ impl Transfer<'_> {
         }
         let part = part_path(self.path);
         let open = || {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&part)?;
+            let mut file =
+                OpenOptions::new().create(true).truncate(false).write(true).open(&part)?;
             file.set_len(offset)?;
             file.seek(SeekFrom::Start(offset))?;
             if offset == 0
                 && let Some(etag) = strong_etag(headers)
             {
-                let state = PartState {
-                    url: self.url.to_string(),
-                    etag: etag.to_owned(),
-                    total,
-                };
+                let state = PartState { url: self.url.to_string(), etag: etag.to_owned(), total };
                 fs::write(state_path(self.path), serde_json::to_vec(&state)?)?;
             }
             Ok(file)
@@ -215,45 +205,24 @@ impl Transfer<'_> {
             429 => " (too many requests; try again later)",
             _ => "",
         };
-        FetchError::Http {
-            url: self.url.to_string(),
-            status,
-            hint,
-        }
+        FetchError::Http { url: self.url.to_string(), status, hint }
     }
 
     fn broken(&self, problem: &str) -> FetchError {
-        FetchError::Broken {
-            url: self.url.to_string(),
-            problem: problem.to_owned(),
-        }
+        FetchError::Broken { url: self.url.to_string(), problem: problem.to_owned() }
     }
 
     fn too_large(&self) -> FetchError {
-        FetchError::TooLarge {
-            file: self.url.to_string(),
-            limit: self.limit,
-        }
+        FetchError::TooLarge { file: self.url.to_string(), limit: self.limit }
     }
 
     fn cannot(&self, action: &'static str, source: io::Error) -> FetchError {
-        FetchError::Cache {
-            action,
-            path: part_path(self.path),
-            source,
-        }
+        FetchError::Cache { action, path: part_path(self.path), source }
     }
 }
 
 fn content_length(response: &Response<Body>) -> Option<u64> {
-    response
-        .headers()
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// An ETag that promises equal bytes; a weak one (`W/"..."`) does not.

@@ -27,28 +27,17 @@ impl SafeUrl {
     /// a missing host, a bad port, or a character that has no place in a URL.
     pub fn parse(text: &str) -> Result<Self, FetchError> {
         let refuse = |reason| FetchError::UnsafeUrl {
-            url: text
-                .split('?')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(200)
-                .collect(),
+            url: text.split('?').next().unwrap_or_default().chars().take(200).collect(),
             reason,
         };
         if text.len() > MAX_LENGTH {
             return Err(refuse("it is longer than 8192 characters"));
         }
-        if !text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !br#"\"<>^`{|}"#.contains(&b))
-        {
+        if !text.bytes().all(|b| b.is_ascii_graphic() && !br#"\"<>^`{|}"#.contains(&b)) {
             return Err(refuse("it has a character that is not allowed in a URL"));
         }
         let text = text.split('#').next().unwrap_or_default();
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or_else(|| refuse("it has no scheme"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
         let https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
@@ -62,13 +51,8 @@ impl SafeUrl {
         let (host, port) = match authority.rfind(':') {
             Some(colon) if !authority[colon..].contains(']') => {
                 let digits = &authority[colon + 1..];
-                let port = digits
-                    .bytes()
-                    .all(|b| b.is_ascii_digit())
-                    .then(|| digits.parse().ok());
-                let port = port
-                    .flatten()
-                    .ok_or_else(|| refuse("its port is not a number"))?;
+                let port = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok());
+                let port = port.flatten().ok_or_else(|| refuse("its port is not a number"))?;
                 (&authority[..colon], port)
             }
             _ => (authority, if https { 443 } else { 80 }),
@@ -131,10 +115,7 @@ impl SafeUrl {
         } else if location.starts_with('/') {
             format!("{origin}{location}")
         } else {
-            let folder = self
-                .path()
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
+            let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
             format!("{origin}{folder}/{location}")
         };
         let next = Self::parse(&target)?;
@@ -148,10 +129,7 @@ impl SafeUrl {
     }
 
     fn path(&self) -> &str {
-        self.text[self.path_start..]
-            .split('?')
-            .next()
-            .unwrap_or_default()
+        self.text[self.path_start..].split('?').next().unwrap_or_default()
     }
 }
 

@@ -61,16 +61,13 @@ struct SourceRow {
 /// Reads and checks a manifest; `folder` is where its bundled files are. The error is a sentence.
 pub(super) fn read(text: &str, folder: Option<&Path>) -> Result<Vec<ManifestEntry>, String> {
     let rows: Rows = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            1 + text[..span.start.min(text.len())].matches('\n').count()
-        });
+        let line = error
+            .span()
+            .map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         format!("line {line}: {}", printable(error.message()))
     })?;
     if rows.version != VERSION {
-        return Err(format!(
-            "version is {}, this library reads version {VERSION}",
-            rows.version
-        ));
+        return Err(format!("version is {}, this library reads version {VERSION}", rows.version));
     }
     let mut names = BTreeSet::new();
     let mut entries = Vec::with_capacity(rows.checkpoint.len());
@@ -93,11 +90,7 @@ fn checkpoint(row: CheckpointRow, folder: Option<&Path>) -> Result<ManifestEntry
     if row.norm_eps.is_some_and(|eps| !(0.0..1.0).contains(&eps)) {
         return Err("norm_eps must be at least 0 and less than 1".to_owned());
     }
-    if row
-        .reference
-        .as_ref()
-        .is_some_and(|r| !(0.0..=100.0).contains(&r.box_ap))
-    {
+    if row.reference.as_ref().is_some_and(|r| !(0.0..=100.0).contains(&r.box_ap)) {
         return Err("box_ap is a percentage, 0 to 100".to_owned());
     }
     let categories = match row.categories {
@@ -146,19 +139,10 @@ fn checkpoint(row: CheckpointRow, folder: Option<&Path>) -> Result<ManifestEntry
 }
 
 fn source(row: SourceRow, folder: Option<&Path>) -> Result<Source, String> {
-    let sha256 = ExpectedSha256::new(&row.sha256).ok_or_else(|| {
-        format!(
-            "sha256 {:?} must be 64 hex digits, or the first 8",
-            row.sha256
-        )
-    })?;
-    if row
-        .size_mib
-        .is_some_and(|size| !(size > 0.0 && size <= MAX_SIZE_MIB))
-    {
-        return Err(format!(
-            "size_mib must be more than 0 and at most {MAX_SIZE_MIB}"
-        ));
+    let sha256 = ExpectedSha256::new(&row.sha256)
+        .ok_or_else(|| format!("sha256 {:?} must be 64 hex digits, or the first 8", row.sha256))?;
+    if row.size_mib.is_some_and(|size| !(size > 0.0 && size <= MAX_SIZE_MIB)) {
+        return Err(format!("size_mib must be more than 0 and at most {MAX_SIZE_MIB}"));
     }
     let location = match (row.hub, row.url, row.bundled) {
         (Some(repo), None, None) => hub(repo, row.revision, row.file)?,
@@ -173,12 +157,7 @@ fn source(row: SourceRow, folder: Option<&Path>) -> Result<Source, String> {
             );
         }
     };
-    Ok(Source {
-        location,
-        format: row.format,
-        size_mib: row.size_mib,
-        sha256,
-    })
+    Ok(Source { location, format: row.format, size_mib: row.size_mib, sha256 })
 }
 
 fn hub(repo: String, revision: Option<String>, file: Option<String>) -> Result<Location, String> {
@@ -188,43 +167,29 @@ fn hub(repo: String, revision: Option<String>, file: Option<String>) -> Result<L
     }
     let revision = revision.ok_or("hub needs a revision")?;
     if revision.len() > 200 || !revision.split('/').all(is_component) {
-        return Err(format!(
-            "revision {revision:?} must be a branch, tag or commit"
-        ));
+        return Err(format!("revision {revision:?} must be a branch, tag or commit"));
     }
     let file = file.ok_or("hub needs a file")?;
     check_file(&file)?;
-    Ok(Location::Hub {
-        repo,
-        revision,
-        file,
-    })
+    Ok(Location::Hub { repo, revision, file })
 }
 
 fn plain_url(url: String, file: Option<String>) -> Result<Location, String> {
     let parsed = SafeUrl::parse(&url).map_err(|error| error.to_string())?;
     let file = file.unwrap_or_else(|| parsed.file_name().to_owned());
     check_file(&file)?;
-    Ok(Location::Url {
-        url: parsed.as_str().to_owned(),
-        file,
-    })
+    Ok(Location::Url { url: parsed.as_str().to_owned(), file })
 }
 
 fn bundled(path: String, folder: Option<&Path>) -> Result<Location, String> {
     let relative = PathBuf::from(&path);
-    let below = relative
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
+    let below = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if path.is_empty() || !below || path.contains('\\') || path.chars().any(char::is_control) {
         return Err(format!(
             "bundled {path:?} must be a path below the manifest's folder, with / between its parts"
         ));
     }
-    Ok(Location::Bundled {
-        path: relative,
-        beside: folder.map(Path::to_owned),
-    })
+    Ok(Location::Bundled { path: relative, beside: folder.map(Path::to_owned) })
 }
 
 fn check_file(file: &str) -> Result<(), String> {
@@ -233,11 +198,7 @@ fn check_file(file: &str) -> Result<(), String> {
     if ours.iter().any(|end| file.ends_with(end)) {
         return Err(format!("file {file:?} must not end in {}", ours.join(", ")));
     }
-    if is_component(file) {
-        Ok(())
-    } else {
-        Err(component_rule("file", file))
-    }
+    if is_component(file) { Ok(()) } else { Err(component_rule("file", file)) }
 }
 
 /// A name that is one part of a path on every system.

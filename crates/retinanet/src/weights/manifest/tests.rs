@@ -16,9 +16,7 @@ sha256 = "0123abcd"
 "#;
 
 fn problem(text: &str) -> String {
-    Manifest::parse(text, "test.toml")
-        .expect_err(text)
-        .to_string()
+    Manifest::parse(text, "test.toml").expect_err(text).to_string()
 }
 
 fn problem_with(from: &str, to: &str) -> String {
@@ -29,32 +27,18 @@ fn problem_with(from: &str, to: &str) -> String {
 #[test]
 fn the_builtin_manifest_names_both_coco_checkpoints_and_the_demo() {
     let manifest = Manifest::builtin();
-    let names: Vec<&str> = manifest
-        .entries()
-        .iter()
-        .map(|entry| entry.name.as_str())
-        .collect();
+    let names: Vec<&str> = manifest.entries().iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(
         names,
-        [
-            "retinanet_resnet50_fpn.coco_v1",
-            "retinanet_resnet50_fpn_v2.coco_v1",
-            "person_r18"
-        ]
+        ["retinanet_resnet50_fpn.coco_v1", "retinanet_resnet50_fpn_v2.coco_v1", "person_r18"]
     );
     let v1 = manifest.get(names[0]).unwrap();
     assert_eq!(v1.architecture, Architecture::RetinanetResnet50Fpn);
-    assert_eq!(
-        (v1.norm_eps, v1.reference.as_ref().unwrap().box_ap),
-        (Some(0.0), 36.4)
-    );
+    assert_eq!((v1.norm_eps, v1.reference.as_ref().unwrap().box_ap), (Some(0.0), 36.4));
     assert_eq!(v1.sources.len(), 2);
     assert!(!v1.sources[0].sha256.is_full() && v1.sources[1].sha256.is_full());
     let v2 = manifest.get(names[1]).unwrap();
-    assert_eq!(
-        (v2.norm_eps, v2.reference.as_ref().unwrap().box_ap),
-        (Some(1e-5), 41.5)
-    );
+    assert_eq!((v2.norm_eps, v2.reference.as_ref().unwrap().box_ap), (Some(1e-5), 41.5));
     assert_eq!(v2.categories, ManifestCategories::CocoV1);
 }
 
@@ -72,33 +56,19 @@ fn the_manifest_at_the_top_level_is_the_embedded_one() {
 #[test]
 fn an_unknown_name_suggests_the_near_ones() {
     let manifest = Manifest::builtin();
-    let error = manifest
-        .get("retinanet_resnet50_fpn_v2.coco")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("did you mean retinanet_resnet50_fpn_v2.coco_v1"),
-        "{error}"
-    );
+    let error = manifest.get("retinanet_resnet50_fpn_v2.coco").unwrap_err().to_string();
+    assert!(error.contains("did you mean retinanet_resnet50_fpn_v2.coco_v1"), "{error}");
     let error = manifest.get("zebra\u{1b}[2J").unwrap_err().to_string();
-    assert!(
-        error.contains("it has ") && error.contains("person_r18"),
-        "{error}"
-    );
-    assert!(
-        !error.contains('\u{1b}'),
-        "control characters are escaped: {error:?}"
-    );
+    assert!(error.contains("it has ") && error.contains("person_r18"), "{error}");
+    assert!(!error.contains('\u{1b}'), "control characters are escaped: {error:?}");
 }
 
 #[test]
 fn a_manifest_of_ones_own_is_read_from_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("own.toml");
-    let text = GOOD.replace(
-        "url = \"https://example.org/models/mine.pth\"",
-        "bundled = \"sub/mine.pth\"",
-    );
+    let text =
+        GOOD.replace("url = \"https://example.org/models/mine.pth\"", "bundled = \"sub/mine.pth\"");
     std::fs::write(&path, text).unwrap();
     let manifest = Manifest::from_path(&path).unwrap();
     let Location::Bundled { path, beside } = &manifest.get("mine").unwrap().sources[0].location
@@ -109,14 +79,9 @@ fn a_manifest_of_ones_own_is_read_from_its_path() {
         (path.as_path(), beside.as_deref()),
         (Path::new("sub/mine.pth"), Some(folder.path()))
     );
-    let missing = Manifest::from_path(folder.path().join("none.toml"))
-        .unwrap_err()
-        .to_string();
+    let missing = Manifest::from_path(folder.path().join("none.toml")).unwrap_err().to_string();
     assert!(missing.contains("none.toml"), "{missing}");
-    assert!(
-        Manifest::from_path(folder.path()).is_err(),
-        "a folder is not a manifest"
-    );
+    assert!(Manifest::from_path(folder.path()).is_err(), "a folder is not a manifest");
 }
 
 #[test]
@@ -141,10 +106,7 @@ fn file_names_with_separators_are_refused() {
     for path in ["../mine.pth", "/etc/passwd", "a/../b", "", "a\\\\b"] {
         let line = format!("bundled = \"{path}\"");
         let error = problem_with("url = \"https://example.org/models/mine.pth\"", &line);
-        assert!(
-            error.contains("below the manifest's folder"),
-            "{path}: {error}"
-        );
+        assert!(error.contains("below the manifest's folder"), "{path}: {error}");
     }
 }
 
@@ -196,15 +158,9 @@ fn hub_parts_that_leave_their_folder_are_refused() {
 
 #[test]
 fn a_name_given_twice_is_refused() {
-    let twice = format!(
-        "{GOOD}{}",
-        GOOD.replace("version = 1", "")
-            .replace("\"mine\"", "\"Mine\"")
-    );
-    assert!(
-        problem(&twice).contains("twice"),
-        "names share a folder where case does not count"
-    );
+    let twice =
+        format!("{GOOD}{}", GOOD.replace("version = 1", "").replace("\"mine\"", "\"Mine\""));
+    assert!(problem(&twice).contains("twice"), "names share a folder where case does not count");
 }
 
 #[test]
