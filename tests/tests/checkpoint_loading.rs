@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use retinanet::weights::{
-    Architecture, Checkpoint, ExpectedTensor, Naming, StoredDtype, TensorData, save_safetensors,
+    Checkpoint, ExpectedTensor, IdentifiedAs, Naming, StoredDtype, TensorData, save_safetensors,
 };
 
 type Tensor = (String, StoredDtype, Vec<usize>, Vec<u8>);
@@ -201,7 +201,7 @@ fn the_bundled_checkpoint_describes_itself() {
     let published = "d711e2bf073d2ce38029f2c2d0edc326398a087ffeeaccfad8b7afdf43618c41";
     assert_eq!((file.sha256(), file.file_size()), (published, 9_650_292));
     let identity = file.identity();
-    assert_eq!(identity.architecture, Architecture::SelfDescribed);
+    assert_eq!(identity.architecture, IdentifiedAs::SelfDescribed);
     assert_eq!((identity.num_classes, identity.anchors_per_location), (Some(2), Some(9)));
     assert_eq!((file.naming(), file.batch_norm_eps(None).unwrap()), (Naming::Torchvision, 0.0));
     let needed: Vec<_> = file.tensors().map(|t| ExpectedTensor::new(t.name, t.shape)).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use retinanet::weights::{Architecture, Checkpoint, ExpectedTensor, Naming, convert};
+use retinanet::weights::{Checkpoint, ExpectedTensor, IdentifiedAs, Naming, convert};
 use sha2::{Digest, Sha256};
 
 /// sha256 over name and f32 bytes of every tensor but the step counters, by name.
@@ -42,8 +42,8 @@ fn every_container_and_spelling_gives_torchvision_s_tensors() {
         };
         assert_eq!((source.naming(), identity.num_classes), (naming, Some(91)), "{name}");
         match name.starts_with("v2") {
-            true => assert_eq!(identity.architecture, Architecture::RetinanetResnet50FpnV2),
-            false => assert_eq!(identity.architecture, Architecture::RetinanetResnet50Fpn),
+            true => assert_eq!(identity.architecture, IdentifiedAs::RetinanetResnet50FpnV2),
+            false => assert_eq!(identity.architecture, IdentifiedAs::RetinanetResnet50Fpn),
         }
         assert_eq!(digest(source), digest_of_torch, "{name}");
         let converted = Checkpoint::open(output.path()).unwrap();

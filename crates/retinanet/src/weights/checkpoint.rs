@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::WeightsError;
 use super::dtype::decode_f32;
 use super::error::quoted;
-use super::identity::{Architecture, CONFIG_KEY, Identity, published_eps};
+use super::identity::{CONFIG_KEY, IdentifiedAs, Identity, published_eps};
 use super::names::{Naming, Renaming};
 use super::pth;
 use super::report::{Ignored, nearest};
@@ -239,7 +239,7 @@ impl Checkpoint {
         }
         let identity = self.identity();
         match identity.architecture {
-            Architecture::RetinanetResnet50FpnV2 => Ok(1e-5),
+            IdentifiedAs::RetinanetResnet50FpnV2 => Ok(1e-5),
             _ => Err(WeightsError::UnknownBatchNormEps {
                 path: self.path.clone(),
                 reason: format!("it is {identity}, and its hash is not that of a published file"),

@@ -6,7 +6,7 @@ use super::WeightsError;
 use super::checkpoint::Checkpoint;
 use super::dtype::decode_f32;
 use super::error::quoted;
-use super::identity::{Architecture, Identity};
+use super::identity::{IdentifiedAs, Identity};
 use super::report::{LoadReport, MisShaped, Mismatch, Unmatched, nearest};
 
 /// A tensor a model needs.
@@ -188,7 +188,7 @@ impl Checkpoint {
             );
         }
         let known =
-            |identity: &Identity| !matches!(identity.architecture, Architecture::Unknown { .. });
+            |identity: &Identity| !matches!(identity.architecture, IdentifiedAs::Unknown { .. });
         if known(&file) && file.architecture != model.architecture {
             return format!(
                 "The file is {file}, the model is {model}: choose the architecture of the file"

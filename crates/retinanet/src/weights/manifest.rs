@@ -99,7 +99,7 @@ pub struct Source {
     /// Where it is.
     pub location: Location,
     /// Its container.
-    pub format: Format,
+    pub format: SourceFormat,
     /// Its approximate size in MiB: bounds the download, never compared exactly.
     pub size_mib: Option<f64>,
     /// How to recognise it.
@@ -149,7 +149,7 @@ pub enum Location {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Format {
+pub enum SourceFormat {
     /// A `.safetensors` file.
     Safetensors,
     /// A PyTorch `.pth`, of either container.

@@ -28,11 +28,11 @@ pub use fetch::{
     find_cached,
 };
 pub use fetch_error::FetchError;
-pub use identity::{Architecture, Identity};
+pub use identity::{IdentifiedAs, Identity};
 pub use loading::{ExpectedTensor, LoadedTensors};
 pub use manifest::{
-    Architecture, BUILTIN_MANIFEST, ExpectedSha256, Format, Location, Manifest, ManifestCategories,
-    ManifestEntry, Reference, Source,
+    Architecture, BUILTIN_MANIFEST, ExpectedSha256, Location, Manifest, ManifestCategories,
+    ManifestEntry, Reference, Source, SourceFormat,
 };
 pub use names::Naming;
 pub use report::{Ignored, LoadReport, MisShaped, Mismatch, Unmatched};

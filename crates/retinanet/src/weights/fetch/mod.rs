@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use super::{FetchError, Format, ManifestEntry};
+use super::{FetchError, ManifestEntry, SourceFormat};
 use crate::Result;
 
 mod cache;
@@ -38,7 +38,7 @@ pub struct FetchedFile {
     /// Its sha256, 64 lower-case digits. A reader that hashes what it loads compares with this.
     pub sha256: String,
     /// Its container.
-    pub format: Format,
+    pub format: SourceFormat,
     /// The manifest's source it stands for: an address or a bundled path.
     pub source: String,
     /// How it came here.

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    Architecture, ExpectedSha256, Format, Location, ManifestCategories, ManifestEntry, Reference,
-    Source,
+    Architecture, ExpectedSha256, Location, ManifestCategories, ManifestEntry, Reference, Source,
+    SourceFormat,
 };
 use crate::weights::fetch::SafeUrl;
 use crate::weights::fetch_error::printable;
@@ -53,7 +53,7 @@ struct SourceRow {
     url: Option<String>,
     bundled: Option<String>,
     file: Option<String>,
-    format: Format,
+    format: SourceFormat,
     size_mib: Option<f64>,
     sha256: String,
 }
