@@ -91,6 +91,24 @@ impl<'a> Blocked<'a> {
         self.data
     }
 
+    /// The pixels of one block of sixteen channels, [height * width][16].
+    ///
+    /// # Panics
+    /// There is no such block.
+    pub fn plane(&self, block: usize) -> &'a [f32] {
+        &self.data[block * self.shape.plane() * LANES..]
+            [..self.shape.height * self.shape.width * LANES]
+    }
+
+    /// The value of a channel at a position `y * width + x`.
+    ///
+    /// # Panics
+    /// It is outside the activations.
+    pub fn value(&self, channel: usize, position: usize) -> f32 {
+        assert!(channel < self.shape.channels, "channel {channel} of {}", self.shape.channels);
+        self.plane(channel / LANES)[position * LANES + channel % LANES]
+    }
+
     /// Copies the activations out as (c, y, x).
     ///
     /// # Errors

@@ -20,6 +20,9 @@ pub enum Error {
     /// A checkpoint could not be found or downloaded.
     #[error(transparent)]
     Fetch(#[from] crate::weights::FetchError),
+    /// A detector cannot be built as asked.
+    #[error(transparent)]
+    Detector(#[from] crate::detector::DetectorError),
     /// A model configuration that cannot be built.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),

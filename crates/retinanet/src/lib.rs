@@ -3,6 +3,7 @@
 //! every CPU.
 
 pub mod detection;
+mod detector;
 pub mod determinism;
 pub mod error;
 mod files;
@@ -13,5 +14,9 @@ pub mod ops;
 pub mod postprocess;
 pub mod weights;
 
+pub use detection::{BoundingBox, Detection, Detections};
+pub use detector::{Detector, DetectorBuilder, DetectorError, device};
+pub use determinism::Determinism;
 pub use error::{Error, Result};
 pub use files::WriteError;
+pub use image::Image;

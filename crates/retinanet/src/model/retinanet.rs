@@ -10,6 +10,7 @@ use super::{
 };
 use crate::Result;
 use crate::ops::Level;
+use crate::postprocess::PostprocessConfig;
 
 /// More parameters than any detector has: 8 GiB of f32.
 const MAX_PARAMETERS: u64 = 1 << 31;
@@ -92,6 +93,13 @@ impl RetinaNet {
     /// The configuration it was built from.
     pub fn config(&self) -> &RetinaNetConfig {
         &self.config
+    }
+
+    /// The same network with other settings for what comes after it.
+    #[must_use]
+    pub fn with_postprocess(mut self, postprocess: PostprocessConfig) -> Self {
+        self.config.postprocess = postprocess;
+        self
     }
 
     /// The feature maps of `images`: normalised f32 (N, 3, H, W).

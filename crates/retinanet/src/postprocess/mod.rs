@@ -1,5 +1,6 @@
 //! From logits to detections: threshold, top-k, box decoding, clipping, NMS, scaling back.
 
+mod blocked;
 mod box_coder;
 mod config;
 mod error;
@@ -10,6 +11,7 @@ mod top_k;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocked::BlockedLevel;
 pub use config::PostprocessConfig;
 pub use error::PostprocessError;
 pub use top_k::Candidate;
@@ -109,7 +111,7 @@ impl PostprocessConfig {
                 &candidates,
                 shape,
                 regression,
-                output.anchors,
+                |index| output.anchors[index],
                 sizes.resized,
             )?);
         }
@@ -122,7 +124,7 @@ impl PostprocessConfig {
         candidates: &[Candidate],
         shape: LevelShape,
         regression: impl Fn(usize, usize) -> f32,
-        anchors: &[[f32; 4]],
+        anchor_at: impl Fn(usize) -> [f32; 4],
         resized: [usize; 2],
     ) -> Result<Vec<InputBox>, PostprocessError> {
         let decode_one = |candidate: &Candidate| {
@@ -130,7 +132,7 @@ impl PostprocessConfig {
             let anchor_index = candidate.index / shape.classes;
             let (position, anchor) = (anchor_index / shape.anchors, anchor_index % shape.anchors);
             let (y, x) = (position / shape.width, position % shape.width);
-            let (level, anchor_box) = (candidate.level, anchors[anchor_index]);
+            let (level, anchor_box) = (candidate.level, anchor_at(anchor_index));
 
             let mut offsets = [0.0; 4];
             for (coordinate, offset) in offsets.iter_mut().enumerate() {
@@ -220,8 +222,19 @@ impl LevelShape {
         output: &LevelOutput<'_>,
         classes: usize,
     ) -> Result<Self, PostprocessError> {
-        let [height, width] = output.grid;
-        let anchors = output.anchors.len();
+        let lengths = [output.logits.len(), output.regression.len()];
+        Self::new(level, output.grid, output.anchors.len(), classes, lengths)
+    }
+
+    /// Checks how many anchors, and how many values of both outputs ([classification, regression]),
+    /// a level has.
+    fn new(
+        level: usize,
+        [height, width]: [usize; 2],
+        anchors: usize,
+        classes: usize,
+        lengths: [usize; 2],
+    ) -> Result<Self, PostprocessError> {
         let misfit = || PostprocessError::Grid { level, height, width, anchors, classes };
 
         let positions = height.checked_mul(width).filter(|&n| n > 0).ok_or_else(misfit)?;
@@ -231,8 +244,8 @@ impl LevelShape {
             return Err(misfit());
         }
         for (what, actual, expected) in [
-            ("the classification output", output.logits.len(), logits),
-            ("the regression output", output.regression.len(), regression),
+            ("the classification output", lengths[0], logits),
+            ("the regression output", lengths[1], regression),
         ] {
             if actual != expected {
                 return Err(PostprocessError::Length {

@@ -1,0 +1,213 @@
+//! Everything a detector can be told.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+
+use candle_core::{DType, Device};
+
+use super::source::{Loaded, Source, check_categories};
+use super::{Detector, DetectorError};
+use crate::Result;
+use crate::determinism::{Determinism, Digest};
+use crate::labels::Categories;
+use crate::model::{RetinaNet, RetinaNetConfig};
+use crate::ops::Level;
+use crate::weights::{Architecture, FetchOptions, Manifest};
+
+/// Builds a [`Detector`]. Only the weights are needed; everything else has a default.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct DetectorBuilder {
+    source: Source,
+    device: Option<Device>,
+    dtype: Option<DType>,
+    determinism: Determinism,
+    score_threshold: Option<f64>,
+    threads: Option<usize>,
+    level: Option<Level>,
+}
+
+impl DetectorBuilder {
+    /// The weights: a `.safetensors` or `.pth` file, or the name of a checkpoint in the manifest
+    /// (`retinanet_resnet50_fpn_v2.coco_v1`), which is fetched once and then found in the cache.
+    pub fn weights(mut self, path_or_name: impl Into<PathBuf>) -> Self {
+        self.source.weights = Some(path_or_name.into());
+        self
+    }
+
+    /// The manifest that names are looked up in. Default: the built-in one.
+    pub fn manifest(mut self, manifest: Manifest) -> Self {
+        self.source.manifest = Some(manifest);
+        self
+    }
+
+    /// Cache folder, offline switch, progress bar and so on. Default: [`FetchOptions::from_env`].
+    pub fn fetch_options(mut self, options: FetchOptions) -> Self {
+        self.source.fetch = Some(options);
+        self
+    }
+
+    /// Which of torchvision's two models the file belongs to, where it does not tell by itself; one
+    /// that clashes with the file is an error.
+    pub fn architecture(mut self, architecture: Architecture) -> Self {
+        self.source.architecture = Some(architecture);
+        self
+    }
+
+    /// The model's configuration. Default: the file's own, or its architecture's.
+    pub fn config(mut self, config: RetinaNetConfig) -> Self {
+        self.source.config = Some(config);
+        self
+    }
+
+    /// The names of the classes, index 0 being the background. Default: the file's own,
+    /// the manifest's, or COCO's for 91 classes.
+    pub fn categories(mut self, categories: Categories) -> Self {
+        self.source.categories = Some(categories);
+        self
+    }
+
+    /// Where it runs. Default: the CPU.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// The number format. Default, and all that [`Determinism::strict`] allows: f32.
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = Some(dtype);
+        self
+    }
+
+    /// How repeatable the answers must be. Default: [`Determinism::strict`].
+    pub fn determinism(mut self, determinism: Determinism) -> Self {
+        self.determinism = determinism;
+        self
+    }
+
+    /// Only detections with a score above this are answered. Default: the configuration's (0.05).
+    pub fn score_threshold(mut self, threshold: f64) -> Self {
+        self.score_threshold = Some(threshold);
+        self
+    }
+
+    /// How many threads a detection uses; the answer does not depend on it. Default: one per core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// The CPU instructions to use; the answer does not depend on them. Default: the best there are,
+    /// or what `RETINANET_CPU_LEVEL` names.
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Finds, reads and checks the weights, and builds the network.
+    ///
+    /// # Errors
+    /// [`DetectorError`] for settings that do not fit together, and everything that can be wrong with
+    /// weights: not found, not readable, of another model, with missing, unexpected or mis-shaped
+    /// tensors.
+    pub fn build(mut self) -> Result<Detector> {
+        let source = std::mem::take(&mut self.source);
+        let (level, pool) = self.prepare()?;
+        let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
+        self.apply_threshold(&mut config)?;
+        let load_report = Some(tensors.report().clone());
+        let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
+        let model = pool.install(|| RetinaNet::with_level(&config, level, vb))?;
+        let weights_sha256 = Digest::from_str(&sha256).ok();
+        Ok(self.finish(model, categories, level, pool, weights_sha256, load_report))
+    }
+
+    /// A detector around a model that is there already (freshly initialised, or built from a
+    /// `VarBuilder` of your own). The builder's weights and configuration are not looked at.
+    ///
+    /// # Errors
+    /// [`DetectorError`] for settings that do not fit together.
+    pub fn build_with_model(mut self, model: RetinaNet) -> Result<Detector> {
+        let source = std::mem::take(&mut self.source);
+        let (level, pool) = self.prepare()?;
+        let model = match self.score_threshold {
+            None => model,
+            Some(_) => {
+                let mut config = model.config().clone();
+                self.apply_threshold(&mut config)?;
+                model.with_postprocess(config.postprocess)
+            }
+        };
+        let config = model.config();
+        let categories = match (source.categories, &config.categories) {
+            (Some(categories), _) => categories,
+            (None, Some(names)) => Categories::new(names.iter().cloned())?,
+            (None, None) => Categories::unnamed(config.num_classes)?,
+        };
+        check_categories(&categories, config)?;
+        Ok(self.finish(model, categories, level, pool, None, None))
+    }
+
+    fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {
+        if let Some(threshold) = self.score_threshold {
+            config.postprocess.score_thresh = threshold;
+        }
+        Ok(config.postprocess.check()?)
+    }
+
+    /// Checks what does not depend on the weights, before any are read.
+    fn prepare(&self) -> Result<(Level, rayon::ThreadPool)> {
+        let dtype = self.dtype.unwrap_or(DType::F32);
+        self.determinism.check_dtype(dtype)?;
+        if dtype != DType::F32 {
+            return Err(DetectorError::Dtype { dtype: dtype.as_str() }.into());
+        }
+        let device = self.device.as_ref().unwrap_or(&Device::Cpu);
+        self.determinism.prepare_device(device)?;
+        self.determinism.check_operation("RetinaNet inference", device, device.is_cpu())?;
+        let level = match self.level {
+            Some(level) => level,
+            None => Level::from_env()?,
+        };
+        if self.threads == Some(0) || self.threads.is_some_and(|threads| threads > MAX_THREADS) {
+            let (value, needs) = (format!("{:?}", self.threads.unwrap_or(0)), "expected 1 to 4096");
+            return Err(DetectorError::Setting { setting: "threads", value, needs }.into());
+        }
+        let threads = self
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("retinanet-{index}"))
+            .build()
+            .map_err(|error| DetectorError::Threads { threads, reason: error.to_string() })?;
+        Ok((level, pool))
+    }
+
+    fn finish(
+        self,
+        model: RetinaNet,
+        categories: Categories,
+        level: Level,
+        pool: rayon::ThreadPool,
+        weights_sha256: Option<Digest>,
+        load_report: Option<crate::weights::LoadReport>,
+    ) -> Detector {
+        Detector {
+            model,
+            categories: Arc::new(categories),
+            determinism: self.determinism,
+            level,
+            device: self.device.unwrap_or(Device::Cpu),
+            pool,
+            workspaces: Mutex::default(),
+            weights_sha256,
+            load_report,
+        }
+    }
+}
+
+/// More threads than any machine can use well; a typing error more likely.
+const MAX_THREADS: usize = 4096;

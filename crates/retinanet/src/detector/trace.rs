@@ -1,0 +1,47 @@
+//! Digests of every stage of a detection, so that two machines can find where they part.
+
+use crate::Result;
+use crate::detection::Detections;
+use crate::determinism::{Digest, DigestWriter, StageDigests, digest_detections};
+use crate::model::plan::{Map, Observer};
+
+/// Collects the digests of one image's stages.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub(super) stages: StageDigests,
+}
+
+impl Observer for Trace {
+    fn stage(&mut self, stage: &str, maps: &[Map]) -> Result<()> {
+        let named = |prefix: &str| stage.starts_with(prefix);
+        let published = named("C") || named("P") || stage.contains("/P");
+        if let ([map], true) = (maps, published) {
+            let shape = map.shape();
+            let shape = [1, shape.channels, shape.height, shape.width];
+            let mut writer = DigestWriter::f32(stage, &shape)?;
+            writer.write_f32(&map.to_chw()?)?;
+            self.stages.push(stage, writer.finish()?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Detections {
+    /// SHA-256 over the exact bits of image size, boxes, scores, labels and their order: equal on
+    /// every machine, or something differs. [`determinism`](crate::determinism) has the byte layout.
+    ///
+    /// # Errors
+    /// Never for what a detector answers: a NaN in a box or score, which cannot be digested, is
+    /// refused before.
+    pub fn digest(&self) -> Result<Digest> {
+        let fields = self.as_slice().iter().map(|found| {
+            (
+                found.label_id,
+                found.label.as_str(),
+                found.score,
+                <[f32; 4]>::from(found.bounding_box),
+            )
+        });
+        digest_detections(self.image_size(), fields)
+    }
+}
