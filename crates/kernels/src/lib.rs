@@ -1,6 +1,33 @@
-//! Bit-exact f32 kernels.
+//! Bit-exact f32 kernels for object detection: the same input gives the same output bits on every CPU
+//! level and thread count. [`contract`] says how, and why each rule is needed.
+//!
+//! | Module | What it computes |
+//! |---|---|
+//! | [`conv2d`] | convolution with bias, residual and ReLU |
+//! | [`pool`] | max-pooling |
+//! | [`norm`] | group normalisation |
+//! | [`upsample`] | nearest-neighbour upsampling, added to a finer map |
+//! | [`pointwise`] | exp, sigmoid, ReLU, addition |
+//! | [`layout`] | how activations lie in memory: channels in blocks of sixteen |
+//!
+//! Each kernel takes a [`Level`] (which CPU instructions to use; it changes the speed only), a spec (the
+//! problem), and activations in the blocked layout; functions that end in `_nchw` take plain slices in
+//! (c, y, x) order and convert. All run on rayon's ambient thread pool: the one the caller is inside of, else
+//! the global one.
+//!
+//! ```
+//! use retinanet_kernels::{Level, layout::{BlockedBuffer, BlockedShape}, pool::{MaxPool2dSpec, max_pool2d}};
+//!
+//! let input: Vec<f32> = (0..3 * 4 * 4).map(|i| i as f32).collect();
+//! let input = BlockedBuffer::from_chw(BlockedShape::new(3, [4, 4]), &input)?;
+//! let mut output = BlockedBuffer::zeroed(BlockedShape::new(3, [2, 2]));
+//! let spec = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+//! max_pool2d(Level::best(), &spec, input.as_ref(), &mut output.as_mut())?;
+//! # Ok::<(), retinanet_kernels::Error>(())
+//! ```
 
 mod buffer;
+pub mod contract;
 pub mod conv2d;
 mod error;
 mod float_env;

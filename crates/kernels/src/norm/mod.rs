@@ -182,7 +182,7 @@ fn run(
         level.run(Normalise { input, output, mean, scale, shift, relu });
     };
 
-    if LANES % groups.channels == 0 {
+    if LANES.is_multiple_of(groups.channels) {
         // No group leaves its block: all steps on one plane, while it is in the second-level cache.
         strips::for_each_plane(output, |block, plane| {
             let own = block * LANES..shape.channels.min((block + 1) * LANES);

@@ -26,7 +26,7 @@ pub(super) const TAIL: [f32; 5] = [
     f32::from_bits(0x394f_0478),
 ];
 
-/// The exponential function: within 0.64 units in the last place of the exact value where that is a
+/// The exponential function: within 0.66 units in the last place of the exact value where that is a
 /// normal number, and never decreasing.
 ///
 /// Infinite above 88.72284, subnormal below -87.33655, zero below -103.97208, NaN for NaN. It is

@@ -72,6 +72,10 @@ fn sweep(stride: u32) -> [Worst; 2] {
                 0 => exp_in_place(level, &mut output),
                 _ => sigmoid_in_place(level, &mut output),
             }
+            if stride > 1 {
+                let definition = [exp, sigmoid][function];
+                assert_same_bits(&output, &scalar(definition, input), "definition");
+            }
             for (x, y) in input.iter().zip(&output) {
                 assert!(last[function] <= *y, "falls at {x:e}: {:e}, {y:e}", last[function]);
                 last[function] = *y;
@@ -92,7 +96,7 @@ fn sweep(stride: u32) -> [Worst; 2] {
 #[test]
 fn exp_and_sigmoid_are_accurate_and_never_fall() {
     let [exp, sigmoid] = sweep(1499);
-    assert!(exp.normal.0 < 0.65 && exp.subnormal.0 < 1.0, "{exp:?}");
+    assert!(exp.normal.0 < 0.66 && exp.subnormal.0 < 0.77, "{exp:?}");
     assert!(sigmoid.normal.0 < 2.5, "{sigmoid:?}");
 }
 

@@ -1,7 +1,6 @@
 //! Max-pooling of sixteen channels at a time.
 
 use super::MaxPool2dSpec;
-use crate::buffer::with_scratch;
 use crate::layout::Blocked;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::strips::Strip;
@@ -54,9 +53,14 @@ fn window(at: usize, axis: usize, spec: &MaxPool2dSpec, len: usize) -> std::ops:
 /// The 3x3 window with stride 2 and padding 1. The maximum of each row of a window comes first, then
 /// that of the three rows: the same value first in reading order wins. Each input row is read once: an
 /// odd row is the last of one window and the first of the next.
+///
+/// Where a window's last row or column lies outside, the one before stands in for it: a value that
+/// was seen before never replaces the best.
 pub(super) struct Rows3<'a> {
     pub(super) input: Blocked<'a>,
     pub(super) strip: Strip<'a>,
+    /// As long as an output row.
+    pub(super) scratch: &'a mut [f32],
 }
 
 impl Kernel for Rows3<'_> {
@@ -64,62 +68,69 @@ impl Kernel for Rows3<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { input, strip } = self;
+        let Self {
+            input,
+            strip,
+            scratch,
+        } = self;
         let shape = input.shape();
         let row_len = shape.width * LANES;
         let plane = &input.data()[strip.block * shape.plane() * LANES..][..shape.height * row_len];
-        let width = shape.width.div_ceil(2);
-        with_scratch(width * LANES, |above| {
-            match (strip.first_row * 2).checked_sub(1) {
-                None => above.fill(f32::NEG_INFINITY),
-                Some(y) => {
-                    let row = &plane[y * row_len..][..row_len];
-                    columns(s, [row], |ox, [best]| s.write(above, ox * LANES, best));
+        let row = |y: usize| &plane[y * row_len..][..row_len];
+
+        // The maxima of the row above the next window.
+        let above = scratch;
+        match (strip.first_row * 2).checked_sub(1) {
+            None => above.fill(f32::NEG_INFINITY),
+            Some(y) => {
+                let mut maxima = ThreeColumns::new(s, row(y));
+                for at in (0..above.len()).step_by(LANES) {
+                    let best = maxima.next(s);
+                    s.write(above, at, best);
                 }
             }
-            for (row, output) in strip.values.chunks_exact_mut(width * LANES).enumerate() {
-                let y = (strip.first_row + row) * 2;
-                let middle = &plane[y * row_len..][..row_len];
-                match plane.get((y + 1) * row_len..(y + 2) * row_len) {
-                    Some(below) => columns(s, [middle, below], |ox, [middle, below]| {
-                        let first = s.read(above, ox * LANES);
-                        let best = s.max_first(s.max_first(first, middle), below);
-                        s.write(output, ox * LANES, best);
-                        s.write(above, ox * LANES, below);
-                    }),
-                    None => columns(s, [middle], |ox, [middle]| {
-                        let first = s.read(above, ox * LANES);
-                        s.write(output, ox * LANES, s.max_first(first, middle));
-                    }),
-                }
+        }
+        let rows = strip.values.chunks_exact_mut(above.len());
+        for (output, middle) in rows.zip((strip.first_row * 2..).step_by(2)) {
+            let below = (middle + 1).min(shape.height - 1);
+            let mut middle = ThreeColumns::new(s, row(middle));
+            let mut below = ThreeColumns::new(s, row(below));
+            for at in (0..output.len()).step_by(LANES) {
+                let best = s.max_first(s.read(above, at), middle.next(s));
+                let last = below.next(s);
+                s.write(above, at, last);
+                s.write(output, at, s.max_first(best, last));
             }
-        });
+        }
     }
 }
 
-/// The maximum of each three columns of some rows, with stride 2 and padding 1.
-#[inline(always)]
-fn columns<S: Simd, const ROWS: usize>(
-    s: S,
-    rows: [&[f32]; ROWS],
-    mut write: impl FnMut(usize, [S::V; ROWS]),
-) {
-    let lowest = s.splat(f32::NEG_INFINITY);
-    let width = rows[0].len() / LANES;
-    let mut left = [lowest; ROWS];
-    for ox in 0..width / 2 {
-        let mut best = left;
-        for i in 0..ROWS {
-            best[i] = s.max_first(best[i], s.read(rows[i], 2 * ox * LANES));
-            left[i] = s.read(rows[i], (2 * ox + 1) * LANES);
-            best[i] = s.max_first(best[i], left[i]);
-        }
-        write(ox, best);
+/// The maxima of three columns each, two columns apart, from the left edge of one row.
+struct ThreeColumns<'a, S: Simd> {
+    row: &'a [f32],
+    at: usize,
+    /// The last column of one window, the first of the next.
+    first: S::V,
+}
+
+impl<'a, S: Simd> ThreeColumns<'a, S> {
+    #[inline(always)]
+    fn new(s: S, row: &'a [f32]) -> Self {
+        let first = s.splat(f32::NEG_INFINITY);
+        Self { row, at: 0, first }
     }
-    if width % 2 == 1 {
-        for i in 0..ROWS {
-            left[i] = s.max_first(left[i], s.read(rows[i], (width - 1) * LANES));
-        }
-        write(width / 2, left);
+
+    #[inline(always)]
+    fn next(&mut self, s: S) -> S::V {
+        let best = s.max_first(self.first, s.read(self.row, self.at));
+        let right = self.at + LANES;
+        let right = if right < self.row.len() {
+            right
+        } else {
+            self.at
+        };
+        self.first = s.read(self.row, right);
+        self.at += 2 * LANES;
+        s.max_first(best, self.first)
     }
 }

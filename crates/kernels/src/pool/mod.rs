@@ -10,7 +10,9 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
+use crate::buffer::with_scratch;
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
+use crate::simd::LANES;
 use crate::{Error, Level, Result, strips};
 use kernel::{Rows3, RowsAny};
 
@@ -94,7 +96,13 @@ pub fn max_pool2d(
     let three = *spec == MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
     strips::for_each(output, |strip| {
         if three {
-            level.run(Rows3 { input, strip });
+            with_scratch(expected.width * LANES, |scratch| {
+                level.run(Rows3 {
+                    input,
+                    strip,
+                    scratch,
+                });
+            });
         } else {
             level.run(RowsAny { spec, input, strip });
         }

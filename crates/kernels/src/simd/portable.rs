@@ -21,6 +21,7 @@ pub(crate) struct Lanes([f32; LANES]);
 #[inline(always)]
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
     #[cfg(any(target_feature = "fma", target_arch = "aarch64"))]
+    #[allow(clippy::disallowed_methods)] // here it is the instruction
     {
         a.mul_add(b, c)
     }

@@ -1,0 +1,77 @@
+//! The numerics contract: what makes a bit a promise, and why each rule is needed.
+//!
+//! This module holds no code. The promise: **the same input gives the same output bits** on every CPU
+//! level, CPU architecture, thread count, tile size, batch, image neighbour and build profile. Every
+//! kernel keeps the rules below, and tests hold it to a naive loop (`reference.rs` beside each) by bits.
+//!
+//! # Only correctly rounded operations
+//!
+//! `+`, `-`, `*`, `/`, `sqrt` and fused multiply-add in IEEE single precision have one right answer each,
+//! and all hardware gives it. Nothing else is taken from the hardware or the platform:
+//!
+//! - `exp`, `ln`, `sin`, `powf` and the like come from the C library, whose last bits differ between
+//!   versions and systems. [`exp`](crate::exp) and [`sigmoid`](crate::sigmoid) are our own, made of the
+//!   operations above. clippy's `disallowed-methods` bans the others in this workspace.
+//! - `f32::mul_add` calls the C library where the target has no such instruction. [`fma`](crate::fma) does
+//!   not: there it is our own software, tested against hard cases.
+//! - Approximate instructions (reciprocal, reciprocal square root) differ between makers and are not used.
+//!
+//! # One output, one chain
+//!
+//! A convolution's output is one chain `acc = fma(a[k], b[k], acc)` over `k` in increasing order, from
+//! `acc = +0`. Floating-point addition is not associative, so an order must be chosen; this one lets a
+//! kernel be fast because different *outputs* are independent: vectors, tiles and threads split the
+//! outputs, never a sum, and so their number cannot change a bit.
+//!
+//! - `k` is logical, never the storage order: (input channel, kernel row, kernel column), the last fastest.
+//!   Another layout must not be another result.
+//! - A block of `k` *resumes* the stored accumulator. Summing a block from zero and adding it would be
+//!   another order: bits would depend on the block size.
+//! - Every step is fused, on every level. A compiler or CPU that fuses only some would change bits.
+//! - Padding takes part as `+0`: a skipped `fma(0, b, acc)` would leave a `-0` that it turns into `+0`, and
+//!   would hide a NaN or infinity in `b`.
+//! - Then bias, then residual, then activation, each a rounded operation of its own.
+//!
+//! Outside such documented chains nothing is fused. Rust never fuses on its own; device code is compiled
+//! with that turned off.
+//!
+//! # Which algorithm is part of the answer
+//!
+//! A 3x3 convolution of stride 1 over at least 16 input channels is computed as Winograd F(4x4, 3x3) with
+//! the points 0, 1, -1, 2, -1/2 and infinity, with one chain over the input channels per position; all
+//! others directly. That choice depends on the weights' shape and the stride only: never on the machine,
+//! the image's size, the batch or the threads. Tiles start at each image's own (0, 0), so that a
+//! neighbour in the batch cannot shift them.
+//!
+//! # True reductions have a fixed shape
+//!
+//! The mean and variance of [group normalisation](crate::norm) sum thousands of values: one chain would be
+//! slow and inexact. They use a fixed number of partial sums and a fixed tree over the logical
+//! (channel, row, column) order, written down in that module.
+//!
+//! # Transformed once, in f64, on the CPU
+//!
+//! Folding batch norm into weights and transforming weights for Winograd happen once, in f64, and are
+//! rounded to f32 once. Every device gets the same bytes: the step cannot differ between them.
+//!
+//! # Compare and select
+//!
+//! Minimum, maximum, clamp and ReLU are written as a comparison and a selection. `f32::max`, `maxps` and
+//! `fmaxf` disagree on NaN and on the sign of zero, and the first hides a NaN that the user should see.
+//!
+//! - `relu(x) = if x < 0 { +0 } else { x }`: -0 and NaN stay.
+//! - Max-pooling keeps the first of equal maxima and lets NaN through.
+//! - Which NaN comes out of an operation (its payload and sign) differs between CPUs: that a value is NaN
+//!   is promised, its bits are not.
+//!
+//! # The floating-point environment
+//!
+//! A host program may have set flush-to-zero or another rounding mode; many audio and game libraries
+//! do. Every task therefore runs inside [`with_ieee`](crate::with_ieee), which sets rounding to nearest
+//! even with subnormal numbers and restores what it found. Results that are subnormal are computed as
+//! IEEE says, never flushed.
+//!
+//! # What is not promised
+//!
+//! Equal bits with PyTorch or any other program: those are compared by tolerance, and ours with ours by
+//! bits. Equal bits between versions of this crate whose changelog says that results changed.
