@@ -7,10 +7,7 @@ use retinanet::model::{RetinaNetConfig, expected_tensors, parameter_count};
 fn check(golden: &str, config: &RetinaNetConfig, parameters: u64) {
     let mut lines = golden.lines();
     let head = lines.next().unwrap();
-    assert!(
-        head.ends_with(&format!("parameters: {parameters}")),
-        "{head}"
-    );
+    assert!(head.ends_with(&format!("parameters: {parameters}")), "{head}");
     assert_eq!(parameter_count(config).unwrap(), parameters);
     let tensors = expected_tensors(config).unwrap();
     let ours: Vec<String> = tensors
@@ -38,19 +35,15 @@ fn v2_has_torchvisions_names_shapes_and_order() {
 
 #[test]
 fn the_bundled_checkpoint_describes_exactly_the_tensors_it_holds() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../examples/assets/person_r18.safetensors"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/assets/person_r18.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let text = &header.metadata().as_ref().unwrap()["config"];
     let config = RetinaNetConfig::from_json(text).unwrap();
     assert_eq!(config.pyramid_levels(), [3, 4, 5, 6]);
     let held = header.tensors().into_iter();
-    let held: BTreeMap<String, Vec<usize>> = held
-        .map(|(name, info)| (name, info.shape.clone()))
-        .collect();
+    let held: BTreeMap<String, Vec<usize>> =
+        held.map(|(name, info)| (name, info.shape.clone())).collect();
     let expected: BTreeMap<_, _> = expected_tensors(&config).unwrap().into_iter().collect();
     assert_eq!(held, expected);
 }

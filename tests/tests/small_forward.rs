@@ -11,6 +11,7 @@ use retinanet::model::{
     AnchorConfig, BatchNormConfig, ExtraLevels, FpnConfig, GroupNormConfig, HeadConfig,
     ResNetConfig, ResNetDepth, RetinaNet, RetinaNetConfig, expected_tensors,
 };
+use retinanet::ops::Level;
 
 /// The golden script's `values`.
 fn values(name: &str) -> impl Iterator<Item = i64> {
@@ -41,19 +42,19 @@ fn tensor(name: &str, shape: &[usize], shift: i32) -> Tensor {
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
+/// Names and shapes.
+type Asked = BTreeSet<(String, Vec<usize>)>;
+
 /// Makes each tensor from its name and remembers who was asked for.
 #[derive(Default)]
 struct Generated {
-    asked: Arc<Mutex<BTreeSet<(String, Vec<usize>)>>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 impl SimpleBackend for Generated {
     fn get(&self, s: Shape, name: &str, _: Init, _: DType, _: &Device) -> Result<Tensor> {
         let asked = (name.to_owned(), s.dims().to_vec());
-        assert!(
-            self.asked.lock().unwrap().insert(asked),
-            "{name} is read twice"
-        );
+        assert!(self.asked.lock().unwrap().insert(asked), "{name} is read twice");
         Ok(tensor(name, s.dims(), 0))
     }
 
@@ -74,15 +75,8 @@ fn config(
 ) -> RetinaNetConfig {
     let levels = layers.len() + extra_levels.count();
     let mut config = RetinaNetConfig::resnet50_fpn_v2();
-    config.backbone = ResNetConfig {
-        depth,
-        returned_layers: layers.to_vec(),
-        batch_norm,
-    };
-    config.fpn = FpnConfig {
-        out_channels,
-        extra_levels,
-    };
+    config.backbone = ResNetConfig { depth, returned_layers: layers.to_vec(), batch_norm };
+    config.fpn = FpnConfig { out_channels, extra_levels };
     config.head = HeadConfig {
         num_convs: 4,
         group_norm: groups.map(|groups| GroupNormConfig { groups, eps: 1e-5 }),
@@ -96,11 +90,7 @@ fn config(
 }
 
 fn pool() -> RetinaNetConfig {
-    let backbone = (
-        ResNetDepth::ResNet18,
-        &[1, 2][..],
-        BatchNormConfig::FROZEN_EPS_0,
-    );
+    let backbone = (ResNetDepth::ResNet18, &[1, 2][..], BatchNormConfig::FROZEN_EPS_0);
     config(backbone, (12, ExtraLevels::MaxPool), (2, 3), Some(4))
 }
 
@@ -111,25 +101,16 @@ fn pyramid() -> RetinaNetConfig {
 
 fn backbone() -> RetinaNetConfig {
     let backbone = (ResNetDepth::ResNet34, &[2][..], BatchNormConfig::PLAIN);
-    config(
-        backbone,
-        (12, ExtraLevels::P6P7FromBackbone),
-        (1, 1),
-        Some(3),
-    )
+    config(backbone, (12, ExtraLevels::P6P7FromBackbone), (1, 1), Some(3))
 }
 
-fn build(config: &RetinaNetConfig) -> RetinaNet {
+fn build(config: &RetinaNetConfig, level: Level) -> RetinaNet {
     let backend = Generated::default();
     let asked = Arc::clone(&backend.asked);
     let vb = VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu);
-    let model = RetinaNet::new(config, vb).unwrap();
+    let model = RetinaNet::with_level(config, level, vb).unwrap();
     let expected: BTreeSet<_> = expected_tensors(config).unwrap().into_iter().collect();
-    assert_eq!(
-        *asked.lock().unwrap(),
-        expected,
-        "what is read is what is expected"
-    );
+    assert_eq!(*asked.lock().unwrap(), expected, "what is read is what is expected");
     model
 }
 
@@ -140,21 +121,21 @@ fn close(name: &str, ours: &Tensor) {
     assert_eq!(ours.dims(), theirs.dims(), "{name}");
     let flat = |tensor: &Tensor| -> Vec<f32> { tensor.flatten_all().unwrap().to_vec1().unwrap() };
     let (ours, theirs) = (flat(ours), flat(theirs));
-    let largest = theirs
-        .iter()
-        .fold(0f32, |max, v| if v.abs() > max { v.abs() } else { max });
+    let largest = theirs.iter().fold(0f32, |max, v| if v.abs() > max { v.abs() } else { max });
     for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
         let difference = (a - b).abs();
-        assert!(
-            difference <= 1e-4 * largest,
-            "{name}[{index}]: {a} and torchvision {b}"
-        );
+        assert!(difference <= 1e-4 * largest, "{name}[{index}]: {a} and torchvision {b}");
     }
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
 }
 
 /// Compares the first image with torchvision and both with themselves alone.
 fn check(name: &str, config: &RetinaNetConfig, [h, w]: [usize; 2]) {
-    let model = build(config);
+    let model = build(config, Level::best());
     let images = tensor(&format!("images.{name}"), &[2, 3, h, w], 4);
     let output = model.forward(&images).unwrap();
     assert_eq!(output.input_size, [h, w]);
@@ -167,15 +148,7 @@ fn check(name: &str, config: &RetinaNetConfig, [h, w]: [usize; 2]) {
     for index in 0..2 {
         let alone = model.forward(&images.narrow(0, index, 1).unwrap()).unwrap();
         let (alone, _) = alone.flattened().unwrap();
-        let bits = |tensor: &Tensor| -> Vec<u32> {
-            let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-            values.into_iter().map(f32::to_bits).collect()
-        };
-        assert_eq!(
-            bits(&alone),
-            bits(&logits.get(index).unwrap()),
-            "image {index}"
-        );
+        assert_eq!(bits(&alone), bits(&logits.get(index).unwrap()), "image {index}");
     }
 }
 
@@ -195,15 +168,26 @@ fn a_single_stage_and_p6_from_the_backbone_match_torchvision() {
 }
 
 #[test]
+fn every_cpu_level_gives_the_same_bits() {
+    let images = tensor("images.pool", &[1, 3, 37, 53], 4);
+    let answers = Level::available().iter().map(|&level| {
+        let output = build(&pool(), level).forward(&images).unwrap();
+        let (logits, boxes) = output.flattened().unwrap();
+        (level.name(), bits(&logits), bits(&boxes))
+    });
+    let answers: Vec<_> = answers.collect();
+    for (name, logits, boxes) in &answers {
+        assert_eq!(logits, &answers[0].1, "{name}");
+        assert_eq!(boxes, &answers[0].2, "{name}");
+    }
+}
+
+#[test]
 fn feature_maps_are_named_by_their_stride() {
-    let model = build(&pool());
+    let model = build(&pool(), Level::best());
     let images = tensor("images.pool", &[1, 3, 37, 53], 4);
     let features = model.features(&images).unwrap();
-    let names: Vec<&str> = features
-        .pyramid
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names: Vec<&str> = features.pyramid.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["P2", "P3", "P4"]);
     assert_eq!(features.get("C3").unwrap().dims(), [1, 128, 5, 7]);
     assert_eq!(features.get("P4").unwrap().dims(), [1, 12, 3, 4]);
@@ -212,7 +196,7 @@ fn feature_maps_are_named_by_their_stride() {
 
 #[test]
 fn images_of_another_shape_or_dtype_are_refused() {
-    let model = build(&backbone());
+    let model = build(&backbone(), Level::best());
     let refuse = |shape: &[usize], dtype| {
         let images = Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
         model.forward(&images).unwrap_err().to_string()
