@@ -89,15 +89,19 @@ impl RetinaNetConfig {
         levels
     }
 
-    /// Checks that the network's parts fit together.
+    /// Checks that the parts fit together and every number can be used.
     ///
     /// # Errors
-    /// [`ModelError::Config`] naming the first field that does not.
+    /// [`ModelError::Config`] naming the first field of the network that does not, or the
+    /// transform's or post-processing's own error.
     pub fn validate(&self) -> crate::Result<()> {
-        Ok(self.check()?)
+        self.check_network()?;
+        self.transform.validate()?;
+        Ok(self.postprocess.check()?)
     }
 
-    pub(crate) fn check(&self) -> Result<(), ModelError> {
+    /// The part of [`RetinaNetConfig::validate`] that decides which tensors there are.
+    pub(crate) fn check_network(&self) -> Result<(), ModelError> {
         self.backbone.validate()?;
         self.fpn.validate(&self.backbone.returned_channels())?;
         let num_anchors = self.anchors.num_anchors()?;
@@ -159,6 +163,10 @@ mod tests {
         assert!(classes.contains("`num_classes`"), "{classes}");
         let names = message(|c| c.categories = Some(vec!["person".to_owned()]));
         assert!(names.contains("`categories` has 1 names"), "{names}");
+        let mean = message(|c| c.transform.image_mean[0] = f32::NAN);
+        assert!(mean.contains("image_mean"), "{mean}");
+        let threshold = message(|c| c.postprocess.nms_thresh = f64::NAN);
+        assert!(threshold.contains("nms_thresh"), "{threshold}");
         let eps = message(|c| c.backbone.batch_norm.eps = f64::NAN);
         assert!(eps.contains("backbone.batch_norm.eps"), "{eps}");
         let groups = message(|c| c.fpn.out_channels = 100);

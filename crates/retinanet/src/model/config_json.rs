@@ -54,19 +54,19 @@ impl RetinaNetConfig {
     /// # Errors
     /// [`ModelError::Syntax`] naming an unknown or missing key, [`ModelError::UnsupportedPart`]
     /// naming a part this crate does not have, [`ModelError::Version`] for a newer form,
-    /// [`ModelError::Config`] for values that make no model.
+    /// [`ModelError::Config`] for values that make no model; see [`RetinaNetConfig::validate`].
     pub fn from_json(text: &str) -> crate::Result<Self> {
         let config = read(text)?;
-        config.check()?;
+        config.validate()?;
         Ok(config)
     }
 
     /// The configuration in this crate's own JSON form.
     ///
     /// # Errors
-    /// [`ModelError::Config`] when it makes no model.
+    /// As [`RetinaNetConfig::validate`].
     pub fn to_json(&self) -> crate::Result<String> {
-        self.check()?;
+        self.validate()?;
         let document = Document { format: FORMAT.to_owned(), version: VERSION, model: self };
         Ok(serde_json::to_string(&document).map_err(syntax)?)
     }

@@ -63,6 +63,7 @@ impl RetinaNet {
     /// # Errors
     /// As [`RetinaNet::new`].
     pub fn with_level(config: &RetinaNetConfig, level: Level, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
         // Before anything is loaded, for it bounds how much will be.
         parameter_count(config)?;
         let channels = config.fpn.out_channels;
@@ -183,7 +184,7 @@ fn names(letter: char, levels: Vec<usize>) -> Vec<String> {
 
 /// All tensors in torchvision's order.
 fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
-    config.check()?;
+    config.check_network()?;
     let in_channels = config.backbone.returned_channels();
     let mut all = Vec::new();
     let mut add = |prefix: &str, specs: Vec<TensorSpec>| {
