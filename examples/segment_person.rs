@@ -3,7 +3,10 @@
 use retinanet::{Detector, Image};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let detector = Detector::builder().weights(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/person_r18.safetensors")).threads(2).build()?;
+    let detector = Detector::builder()
+        .weights(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/person_r18.safetensors"))
+        .threads(2)
+        .build()?;
     let image = Image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/astronaut.png"))?;
     let t = std::time::Instant::now();
     let (found, stages) = detector.detect_traced(&image)?;
@@ -11,7 +14,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let t = std::time::Instant::now();
     let found2 = detector.detect(&image)?;
     eprintln!("{:?} {}", t.elapsed(), found == found2);
-    for d in &found { println!("{} {:?}", d.score, d.bounding_box); }
+    for d in &found {
+        println!("{} {:?}", d.score, d.bounding_box);
+    }
     println!("{stages}");
     Ok(())
 }

@@ -36,7 +36,7 @@ fn tensor(name: &str, shape: &[usize], shift: i32) -> Tensor {
     } else {
         (0.0, -14)
     };
-    let scale = 2f64.powi(exponent + shift);
+    let scale = f64::from_bits(((1023 + i64::from(exponent + shift)) as u64) << 52);
     let values = values(name).map(|value| (centre + value as f64 * scale) as f32);
     let values: Vec<f32> = values.take(shape.iter().product()).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()

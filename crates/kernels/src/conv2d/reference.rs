@@ -114,8 +114,10 @@ fn winograd(
                 }
                 let columns: [[f32; 4]; 6] =
                     std::array::from_fn(|j| output_1d(Scalar, std::array::from_fn(|i| sums[i][j])));
-                for i in 0..4 {
-                    let row = output_1d(Scalar, std::array::from_fn(|j| columns[j][i]));
+                let rows: [[f32; 4]; 4] = std::array::from_fn(|i| {
+                    output_1d(Scalar, std::array::from_fn(|j| columns[j][i]))
+                });
+                for (i, row) in rows.into_iter().enumerate() {
                     for (j, value) in row.into_iter().enumerate() {
                         let (y, x) = (4 * ty + i, 4 * tx + j);
                         if y < oh && x < ow {

@@ -9,7 +9,7 @@
 //! ([`weight_2d`]).
 
 // See gemm: no iterators or closures over vectors.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{AlignedBuffer, Shared, with_scratch};

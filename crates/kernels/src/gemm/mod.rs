@@ -8,7 +8,7 @@
 
 // Indexed loops, and no closures, where vectors are handled: an iterator's or closure's body is a
 // function of its own that does not have the CPU level's instructions until it is inlined.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 use crate::buffer::AlignedBuffer;
 use crate::simd::{LANES, Simd};

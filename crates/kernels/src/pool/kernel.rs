@@ -68,11 +68,7 @@ impl Kernel for Rows3<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self {
-            input,
-            strip,
-            scratch,
-        } = self;
+        let Self { input, strip, scratch } = self;
         let shape = input.shape();
         let row_len = shape.width * LANES;
         let plane = &input.data()[strip.block * shape.plane() * LANES..][..shape.height * row_len];
@@ -124,11 +120,7 @@ impl<'a, S: Simd> ThreeColumns<'a, S> {
     fn next(&mut self, s: S) -> S::V {
         let best = s.max_first(self.first, s.read(self.row, self.at));
         let right = self.at + LANES;
-        let right = if right < self.row.len() {
-            right
-        } else {
-            self.at
-        };
+        let right = if right < self.row.len() { right } else { self.at };
         self.first = s.read(self.row, right);
         self.at += 2 * LANES;
         s.max_first(best, self.first)

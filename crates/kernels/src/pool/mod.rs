@@ -97,11 +97,7 @@ pub fn max_pool2d(
     strips::for_each(output, |strip| {
         if three {
             with_scratch(expected.width * LANES, |scratch| {
-                level.run(Rows3 {
-                    input,
-                    strip,
-                    scratch,
-                });
+                level.run(Rows3 { input, strip, scratch });
             });
         } else {
             level.run(RowsAny { spec, input, strip });

@@ -96,7 +96,7 @@ impl Renaming {
             prefix.push_str(wrapper);
         }
         let bare = names.map(|name| &name[prefix.len()..]);
-        let any = |test: &dyn Fn(&str) -> bool| bare.clone().any(|name| test(name));
+        let any = |test: &dyn Fn(&str) -> bool| bare.clone().any(test);
         let current = any(&|name| name.starts_with("backbone.body.") || name.starts_with("head."));
         let mirror = any(&|name| {
             name.starts_with("fpn.")

@@ -80,10 +80,4 @@ impl Workspace {
     pub(crate) fn give_all(&mut self, maps: impl IntoIterator<Item = Map>) {
         maps.into_iter().for_each(|map| self.give(map));
     }
-
-    /// Values that are held, in use or not: those of [`Workspace::take`]n maps are not counted.
-    #[cfg(test)]
-    pub(crate) fn values(&self) -> usize {
-        self.free.iter().map(|buffer| buffer.as_slice().len()).sum()
-    }
 }

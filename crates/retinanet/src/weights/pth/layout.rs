@@ -30,9 +30,9 @@ impl Layout {
                 self.shape
             ));
         }
-        let sides = self.shape.iter().zip(&self.strides);
-        let last = sides.fold(Some(self.start), |last, (&side, &stride)| {
-            last?.checked_add((side - 1).checked_mul(stride)?)
+        let mut sides = self.shape.iter().zip(&self.strides);
+        let last = sides.try_fold(self.start, |last: usize, (&side, &stride)| {
+            last.checked_add((side - 1).checked_mul(stride)?)
         });
         if last.is_none_or(|last| last >= elements) {
             return Err(format!(
