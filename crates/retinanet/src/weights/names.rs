@@ -14,6 +14,17 @@ pub enum Naming {
     Unrecognised,
 }
 
+impl std::fmt::Display for Naming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Torchvision => "torchvision",
+            Self::TorchvisionOld => "torchvision (older names)",
+            Self::HubMirror => "hub mirror",
+            Self::Unrecognised => "not recognised",
+        })
+    }
+}
+
 /// Prefixes that wrappers put in front of every name: data parallelism, compilation, trainers.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
@@ -118,7 +129,7 @@ impl Renaming {
             prefix.push_str(wrapper);
         }
         let bare = names.map(|name| &name[prefix.len()..]);
-        let any = |test: &dyn Fn(&str) -> bool| bare.clone().any(|name| test(name));
+        let any = |test: &dyn Fn(&str) -> bool| bare.clone().any(test);
         let current = any(&|name| name.starts_with("backbone.body.") || name.starts_with("head."));
         let mirror = any(&|name| {
             name.starts_with("fpn.")

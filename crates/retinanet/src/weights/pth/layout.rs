@@ -2,9 +2,6 @@
 
 use crate::weights::dtype::element_count;
 
-/// The most sides a tensor may have; convolution weights have four.
-pub(super) const MAX_SIDES: usize = 16;
-
 /// A tensor's place in its storage, all in elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -33,9 +30,9 @@ impl Layout {
                 self.shape
             ));
         }
-        let sides = self.shape.iter().zip(&self.strides);
-        let last = sides.fold(Some(self.start), |last, (&side, &stride)| {
-            last?.checked_add((side - 1).checked_mul(stride)?)
+        let mut sides = self.shape.iter().zip(&self.strides);
+        let last = sides.try_fold(self.start, |last, (&side, &stride)| {
+            last.checked_add((side - 1).checked_mul(stride)?)
         });
         if last.is_none_or(|last| last >= elements) {
             return Err(format!(
