@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use retinanet::weights::{Architecture, Checkpoint, ExpectedTensor, Naming, convert};
+use retinanet::weights::{Checkpoint, ExpectedTensor, IdentifiedAs, Naming, convert};
 use sha2::{Digest, Sha256};
 
 /// sha256 over name and f32 bytes of every tensor but the step counters, by name.
@@ -18,18 +18,9 @@ fn digest(checkpoint: Checkpoint) -> String {
     for tensor in &needed {
         hasher.update(&tensor.name);
         let values = loaded.take(&tensor.name).unwrap();
-        hasher.update(
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect::<Vec<u8>>(),
-        );
+        hasher.update(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
     }
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -49,14 +40,10 @@ fn every_container_and_spelling_gives_torchvision_s_tensors() {
             "v1_mirror_names.pth" => Naming::HubMirror,
             _ => Naming::Torchvision,
         };
-        assert_eq!(
-            (source.naming(), identity.num_classes),
-            (naming, Some(91)),
-            "{name}"
-        );
+        assert_eq!((source.naming(), identity.num_classes), (naming, Some(91)), "{name}");
         match name.starts_with("v2") {
-            true => assert_eq!(identity.architecture, Architecture::RetinanetResnet50FpnV2),
-            false => assert_eq!(identity.architecture, Architecture::RetinanetResnet50Fpn),
+            true => assert_eq!(identity.architecture, IdentifiedAs::RetinanetResnet50FpnV2),
+            false => assert_eq!(identity.architecture, IdentifiedAs::RetinanetResnet50Fpn),
         }
         assert_eq!(digest(source), digest_of_torch, "{name}");
         let converted = Checkpoint::open(output.path()).unwrap();

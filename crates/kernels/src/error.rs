@@ -34,5 +34,11 @@ pub enum Error {
     },
 }
 
+impl Error {
+    pub(crate) fn check_length(what: &'static str, expected: usize, actual: usize) -> Result<()> {
+        if expected == actual { Ok(()) } else { Err(Self::Length { what, expected, actual }) }
+    }
+}
+
 /// A `Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

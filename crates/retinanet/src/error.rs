@@ -8,6 +8,9 @@ pub enum Error {
     /// An image could not be read, decoded, transformed or written.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::files::WriteError),
     /// A label is not one of the model's categories.
     #[error(transparent)]
     Label(#[from] crate::labels::LabelError),

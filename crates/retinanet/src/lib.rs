@@ -5,6 +5,7 @@
 pub mod detection;
 pub mod determinism;
 pub mod error;
+mod files;
 pub mod image;
 pub mod labels;
 pub mod model;
@@ -13,3 +14,4 @@ pub mod postprocess;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use files::WriteError;

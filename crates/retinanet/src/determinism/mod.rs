@@ -1,4 +1,80 @@
-//! One value that says how repeatable an answer must be.
+//! One value that says how repeatable an answer must be: mode, seeds, checks, environment, digests.
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use retinanet::determinism::{Determinism, Purpose};
+//!
+//! # fn main() -> retinanet::Result<()> {
+//! let determinism = Determinism::strict(3407); // also Determinism::default()
+//! determinism.prepare_device(&Device::Cpu)?;
+//!
+//! // New layers start from the same bits on every machine.
+//! let vb = determinism.var_builder(DType::F32, &Device::Cpu)?;
+//! let head = candle_nn::linear(256, 2, vb.pp("my_head"))?;
+//!
+//! // Epoch 0 visits the samples in the same order on every machine.
+//! let mut order: Vec<usize> = (0..1000).collect();
+//! determinism.stream(Purpose::Shuffle, "train", 0).shuffle(&mut order);
+//! # let _ = head;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # First of all: labels that change at every run
+//!
+//! A detector that names other things at each start, on the same picture, usually has no problem
+//! with seeds: its weights were never loaded, and the layers that lack them were drawn at random. A
+//! seed then makes the same wrong answer come back every time and hides the fault. Loading here is
+//! strict: a tensor that is missing, unexpected or of another shape is an error that lists it. A
+//! trained network in inference draws no random number at all.
+//!
+//! # The usual PyTorch recipe, line by line
+//!
+//! | PyTorch | here | why |
+//! |---|---|---|
+//! | `random.seed(s)`, `np.random.seed(s)`, `torch.manual_seed(s)` | [`Determinism::strict`]`(s)` | One seed. There is no global generator whose state depends on what was drawn before: each [`Stream`] is keyed by seed, [`Purpose`], name and index. |
+//! | `torch.cuda.manual_seed_all(s)` | [`Determinism::prepare_device`] for each device | It seeds candle's generator on that device. This crate itself draws nothing there: initial values are made on the CPU and copied. candle cannot seed its CPU generator. |
+//! | `cudnn.deterministic = True` | strict mode | On the CPU every operation has one fixed order of arithmetic. On CUDA, [`Determinism::cudnn_forward_algorithm`] pins the algorithm and `prepare_device` insists on `NVIDIA_TF32_OVERRIDE=0`. |
+//! | `cudnn.benchmark = False` | nothing | No algorithm is chosen by timing, in either mode: it follows from the weights' shape and the stride (our kernels) or from cuDNN's heuristic (candle, fast mode). |
+//! | `PYTHONHASHSEED=0` | nothing | Rust's hash maps change their order too, but no answer depends on it. candle's `VarMap` is one: use [`vars_in_name_order`]. |
+//! | `torch.use_deterministic_algorithms(True)` | strict mode, the default | An operation without a deterministic implementation is [`DeterminismError::UnsupportedOperation`], which names it; nothing falls back silently. |
+//! | `CUBLAS_WORKSPACE_CONFIG=:4096:8` | the same, on CUDA only | It must be set before the program starts. `prepare_device` checks it and says what to set. The CPU needs no variable. |
+//! | `DataLoader(generator=g)` | [`Determinism::stream`]`(Purpose::Shuffle, data set, epoch)`, then [`Stream::shuffle`] | The order of an epoch does not depend on the epochs before it. A data loader is not offered yet. |
+//! | `DataLoader(worker_init_fn=f)` | [`Determinism::stream`]`(Purpose::Augmentation, data set, sample)` | A stream belongs to the sample, not to the worker, so the number of workers changes nothing. |
+//! | seeding before new or unfrozen layers are made | [`Determinism::var_builder`], [`Determinism::trainable_var_builder`] | Each tensor comes from its own full name, so the order of layers changes nothing. |
+//! | `DistributedDataParallel`, one seed a rank | not offered yet | Neither is training: the order in which gradients are summed would have to be fixed first. |
+//!
+//! # What else can change bits
+//!
+//! Threads, batch neighbours and the CPU's vector width do not, by the order of arithmetic; equal
+//! scores do not, since ties go to the lower (level, flattened index). Formats other than f32 and
+//! NaNs have no portable bits and are refused. [`Environment`] reports what an answer was computed
+//! with, and [`StageDigests`] finds the stage where two machines part.
 
+mod digest;
+#[cfg(test)]
+mod digest_tests;
+mod environment;
 mod error;
+mod init;
+#[cfg(test)]
+mod init_tests;
+mod mode;
+mod normal;
+mod philox;
+mod settings;
+mod stages;
+mod streams;
+#[cfg(test)]
+mod streams_tests;
+
+pub use digest::{
+    DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
+};
+pub use environment::{Cpu, Environment, Versions};
 pub use error::DeterminismError;
+pub use init::{SeededInit, vars_in_name_order};
+pub use mode::{DEFAULT_SEED, Determinism, Mode};
+pub use settings::{SettingProblem, cuda_setting_problems};
+pub use stages::{Stage, StageDifference, StageDigests};
+pub use streams::{Purpose, Stream};

@@ -1,4 +1,18 @@
 //! Images in and out: decode, transform, masks, overlay.
 
+mod decode;
+mod encode;
 mod error;
+mod jpeg;
+pub mod mask;
+pub mod overlay;
+mod picture;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+pub use decode::{DecodeLimits, DecodeOptions};
 pub use error::ImageError;
+pub use mask::Mask;
+pub use picture::Image;
+pub use transform::{MAX_INPUT_PIXELS, TransformConfig, Transformed};

@@ -1,4 +1,35 @@
-//! The network: ResNet, FPN, heads, anchors.
+//! The network: ResNet, feature pyramid, heads, anchors.
+//!
+//! Each layer is a config, a struct and a `new(&config, .., vb)` whose [`VarBuilder`] paths are
+//! torchvision's parameter names, as in any candle model. [`RetinaNetConfig`] puts the parts
+//! together; [`RetinaNetConfig::resnet50_fpn`] and [`RetinaNetConfig::resnet50_fpn_v2`] are the two
+//! published models.
+//!
+//! [`VarBuilder`]: candle_nn::VarBuilder
 
+mod anchors;
+mod batch_norm;
+mod config;
+mod config_json;
+mod conv_site;
 mod error;
+mod fpn;
+mod group_norm;
+mod heads;
+mod output;
+pub(crate) mod plan;
+mod resnet;
+mod retinanet;
+mod tensor_spec;
+mod torchvision_config;
+
+pub use anchors::{AnchorConfig, AnchorGenerator, LevelAnchors};
+pub use batch_norm::BatchNormConfig;
+pub use config::RetinaNetConfig;
 pub use error::ModelError;
+pub use fpn::{ExtraLevels, Fpn, FpnConfig};
+pub use group_norm::GroupNormConfig;
+pub use heads::{HeadConfig, PredictionHead, RetinaNetHead};
+pub use output::{Features, RetinaNetOutput};
+pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
+pub use retinanet::{RetinaNet, expected_tensors, parameter_count};

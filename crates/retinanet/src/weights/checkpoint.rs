@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::WeightsError;
 use super::dtype::decode_f32;
 use super::error::quoted;
-use super::identity::{Architecture, CONFIG_KEY, Identity, published_eps};
+use super::identity::{CONFIG_KEY, IdentifiedAs, Identity, published_eps};
 use super::names::{Naming, Renaming};
 use super::pth;
 use super::report::{Ignored, nearest};
@@ -91,11 +91,7 @@ impl Checkpoint {
     ///
     /// As [`open`](Self::open).
     pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> crate::Result<Self> {
-        Ok(Self::read(HashedSource::new(
-            name.as_ref(),
-            bytes,
-            bytes.len() as u64,
-        )?)?)
+        Ok(Self::read(HashedSource::new(name.as_ref(), bytes, bytes.len() as u64)?)?)
     }
 
     fn read<R: Read>(mut source: HashedSource<R>) -> Result<Self, WeightsError> {
@@ -106,10 +102,8 @@ impl Checkpoint {
         if start.first() == Some(&0x80) {
             source.append(&mut start, source.remaining().min(4))?;
         }
-        let format = detect(&start).map_err(|reason| WeightsError::UnknownFormat {
-            path: path.clone(),
-            reason,
-        })?;
+        let format = detect(&start)
+            .map_err(|reason| WeightsError::UnknownFormat { path: path.clone(), reason })?;
         let (tensors, metadata, not_tensors) = if format == Format::Safetensors {
             let (tensors, metadata) = safetensors_read::read(&mut source, start)?;
             (tensors, metadata, Vec::new())
@@ -127,10 +121,7 @@ impl Checkpoint {
             tensors: BTreeMap::new(),
             ignored: not_tensors
                 .into_iter()
-                .map(|stored_name| Ignored {
-                    stored_name,
-                    reason: "not a tensor",
-                })
+                .map(|stored_name| Ignored { stored_name, reason: "not a tensor" })
                 .collect(),
             path,
             format,
@@ -150,10 +141,7 @@ impl Checkpoint {
             let name = match renaming.apply(&stored_name) {
                 Ok(name) => name,
                 Err(reason) => {
-                    self.ignored.push(Ignored {
-                        stored_name,
-                        reason,
-                    });
+                    self.ignored.push(Ignored { stored_name, reason });
                     continue;
                 }
             };
@@ -226,20 +214,11 @@ impl Checkpoint {
             let near = nearest(name, self.tensors.keys().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {}?", quoted(&near)));
             let near = near.unwrap_or_default();
-            return Err(WeightsError::NoSuchTensor {
-                name: quoted(name),
-                near,
-            }
-            .into());
+            return Err(WeightsError::NoSuchTensor { name: quoted(name), near }.into());
         };
         decode_f32(raw.dtype, &raw.bytes).ok_or_else(|| {
             let (path, tensor) = (self.path.clone(), quoted(name));
-            WeightsError::UnsupportedDtype {
-                path,
-                tensor,
-                dtype: raw.dtype.to_string(),
-            }
-            .into()
+            WeightsError::UnsupportedDtype { path, tensor, dtype: raw.dtype.to_string() }.into()
         })
     }
 
@@ -262,22 +241,15 @@ impl Checkpoint {
     pub fn batch_norm_eps(&self, stated: Option<f64>) -> crate::Result<f64> {
         let config = self.metadata.get(CONFIG_KEY);
         let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        let own = config
-            .as_ref()
-            .and_then(|config| config.pointer("/backbone/norm_eps")?.as_f64());
+        let own = config.as_ref().and_then(|config| config.pointer("/backbone/norm_eps")?.as_f64());
         let hashes = [Some(&self.sha256), self.metadata.get(SOURCE_SHA256_KEY)];
-        let published = || {
-            hashes
-                .into_iter()
-                .flatten()
-                .find_map(|hash| published_eps(hash))
-        };
+        let published = || hashes.into_iter().flatten().find_map(|hash| published_eps(hash));
         if let Some(eps) = own.or(stated).or_else(published) {
             return Ok(eps);
         }
         let identity = self.identity();
         match identity.architecture {
-            Architecture::RetinanetResnet50FpnV2 => Ok(1e-5),
+            IdentifiedAs::RetinanetResnet50FpnV2 => Ok(1e-5),
             _ => Err(WeightsError::UnknownBatchNormEps {
                 path: self.path.clone(),
                 reason: format!("it is {identity}, and its hash is not that of a published file"),
@@ -288,10 +260,7 @@ impl Checkpoint {
 
     /// Shapes by canonical name.
     pub(super) fn shapes(&self) -> BTreeMap<&str, &[usize]> {
-        self.tensors
-            .iter()
-            .map(|(name, e)| (name.as_str(), e.raw.shape.as_slice()))
-            .collect()
+        self.tensors.iter().map(|(name, e)| (name.as_str(), e.raw.shape.as_slice())).collect()
     }
 
     /// Tensors by canonical name.

@@ -44,9 +44,7 @@ impl Checkpoint {
             metadata.insert(SOURCE_SHA256_KEY.into(), self.sha256().into());
             metadata.insert("source_format".into(), self.format().to_string());
         }
-        metadata
-            .entry("format".into())
-            .or_insert_with(|| "pt".into());
+        metadata.entry("format".into()).or_insert_with(|| "pt".into());
         save_safetensors(output, &tensors, &metadata)
     }
 }

@@ -61,10 +61,7 @@ impl StoredDtype {
     }
 
     fn row(self) -> usize {
-        TYPES
-            .iter()
-            .position(|row| row.0 == self)
-            .unwrap_or_default()
+        TYPES.iter().position(|row| row.0 == self).unwrap_or_default()
     }
 }
 
@@ -78,10 +75,9 @@ impl fmt::Display for StoredDtype {
 pub(super) fn decode_f32(dtype: StoredDtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     Some(match dtype {
-        F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
+        F32 => {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
         F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
         BF16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
         _ => return None,
@@ -94,9 +90,7 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     if shape.contains(&0) {
         return Some(0);
     }
-    shape
-        .iter()
-        .try_fold(1usize, |product, &side| product.checked_mul(side))
+    shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side))
 }
 
 #[cfg(test)]
@@ -106,18 +100,11 @@ mod tests {
     #[test]
     fn every_half_precision_number_widens_exactly() {
         for bits in 0..=u16::MAX {
-            let [wide] = decode_f32(F16, &bits.to_le_bytes()).unwrap()[..] else {
-                panic!()
-            };
+            let [wide] = decode_f32(F16, &bits.to_le_bytes()).unwrap()[..] else { panic!() };
             let back = f16::from_f32(wide);
             assert!(wide.is_nan() || back.to_bits() == bits, "{bits:#x}");
-            let [wide] = decode_f32(BF16, &bits.to_le_bytes()).unwrap()[..] else {
-                panic!()
-            };
-            assert!(
-                wide.is_nan() || wide.to_bits() == u32::from(bits) << 16,
-                "{bits:#x}"
-            );
+            let [wide] = decode_f32(BF16, &bits.to_le_bytes()).unwrap()[..] else { panic!() };
+            assert!(wide.is_nan() || wide.to_bits() == u32::from(bits) << 16, "{bits:#x}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 /// The architecture a checkpoint belongs to, told from its tensors' names and shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Architecture {
+pub enum IdentifiedAs {
     /// torchvision's `retinanet_resnet50_fpn`.
     RetinanetResnet50Fpn,
     /// torchvision's `retinanet_resnet50_fpn_v2`.
@@ -25,7 +25,7 @@ pub enum Architecture {
 #[non_exhaustive]
 pub struct Identity {
     /// The architecture.
-    pub architecture: Architecture,
+    pub architecture: IdentifiedAs,
     /// Number of classes including the background, from the shape of `cls_logits`.
     pub num_classes: Option<usize>,
     /// Anchors at each location, from the shape of `bbox_reg`.
@@ -41,18 +41,12 @@ const PUBLISHED_EPS: [(&str, f64); 3] = [
     ("eeacb38b", 0.0),
     ("5905b1c5", 1e-5),
     // The hub mirror of the first.
-    (
-        "2f3593e7a2a1c15c5f2f7e6327e3c3d9de3cb4839922956ffec14b22f362b448",
-        0.0,
-    ),
+    ("2f3593e7a2a1c15c5f2f7e6327e3c3d9de3cb4839922956ffec14b22f362b448", 0.0),
 ];
 
 /// The eps of a published file with this sha256.
 pub(super) fn published_eps(sha256: &str) -> Option<f64> {
-    PUBLISHED_EPS
-        .iter()
-        .find(|row| sha256.starts_with(row.0))
-        .map(|row| row.1)
+    PUBLISHED_EPS.iter().find(|row| sha256.starts_with(row.0)).map(|row| row.1)
 }
 
 impl Identity {
@@ -68,21 +62,16 @@ impl Identity {
             .filter(|(channels, anchors)| channels % anchors == 0)
             .map(|(channels, anchors)| channels / anchors);
         let architecture = if self_described {
-            Architecture::SelfDescribed
+            IdentifiedAs::SelfDescribed
         } else {
-            torchvision_model(shapes).unwrap_or_else(|reason| Architecture::Unknown {
-                reason: reason.into(),
-            })
+            torchvision_model(shapes)
+                .unwrap_or_else(|reason| IdentifiedAs::Unknown { reason: reason.into() })
         };
-        Self {
-            architecture,
-            num_classes,
-            anchors_per_location,
-        }
+        Self { architecture, num_classes, anchors_per_location }
     }
 }
 
-fn torchvision_model(shapes: &BTreeMap<&str, &[usize]>) -> Result<Architecture, &'static str> {
+fn torchvision_model(shapes: &BTreeMap<&str, &[usize]>) -> Result<IdentifiedAs, &'static str> {
     let has = |name: &str| shapes.contains_key(name);
     let side =
         |name: &str, side: usize| shapes.get(name).and_then(|shape| shape.get(side)).copied();
@@ -103,13 +92,9 @@ fn torchvision_model(shapes: &BTreeMap<&str, &[usize]>) -> Result<Architecture, 
     }
     let group_norm = has("head.classification_head.conv.0.1.weight");
     let bias = has("head.classification_head.conv.0.0.bias");
-    match (
-        side("backbone.fpn.extra_blocks.p6.weight", 1),
-        group_norm,
-        bias,
-    ) {
-        (Some(256), false, true) => Ok(Architecture::RetinanetResnet50Fpn),
-        (Some(2048), true, false) => Ok(Architecture::RetinanetResnet50FpnV2),
+    match (side("backbone.fpn.extra_blocks.p6.weight", 1), group_norm, bias) {
+        (Some(256), false, true) => Ok(IdentifiedAs::RetinanetResnet50Fpn),
+        (Some(2048), true, false) => Ok(IdentifiedAs::RetinanetResnet50FpnV2),
         (Some(256 | 2048), ..) => Err("P6 and the heads are those of different versions"),
         _ => Err("P6 is made neither from C5 nor from P5"),
     }
@@ -118,10 +103,10 @@ fn torchvision_model(shapes: &BTreeMap<&str, &[usize]>) -> Result<Architecture, 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.architecture {
-            Architecture::RetinanetResnet50Fpn => f.write_str("a retinanet_resnet50_fpn")?,
-            Architecture::RetinanetResnet50FpnV2 => f.write_str("a retinanet_resnet50_fpn_v2")?,
-            Architecture::SelfDescribed => f.write_str("a self-described model")?,
-            Architecture::Unknown { reason } => write!(f, "another model ({reason})")?,
+            IdentifiedAs::RetinanetResnet50Fpn => f.write_str("a retinanet_resnet50_fpn")?,
+            IdentifiedAs::RetinanetResnet50FpnV2 => f.write_str("a retinanet_resnet50_fpn_v2")?,
+            IdentifiedAs::SelfDescribed => f.write_str("a self-described model")?,
+            IdentifiedAs::Unknown { reason } => write!(f, "another model ({reason})")?,
         }
         match self.num_classes {
             Some(classes) => write!(f, " with {classes} classes"),
@@ -140,10 +125,7 @@ mod tests {
             ("backbone.body.layer3.5.conv3.weight", &[1024, 256, 1, 1]),
             ("backbone.body.layer4.2.conv3.weight", &[2048, 512, 1, 1]),
             ("backbone.fpn.inner_blocks.2.0.weight", &[256, 2048, 1, 1]),
-            (
-                "head.classification_head.cls_logits.weight",
-                &[819, 256, 3, 3],
-            ),
+            ("head.classification_head.cls_logits.weight", &[819, 256, 3, 3]),
             ("head.regression_head.bbox_reg.weight", &[36, 256, 3, 3]),
         ];
         let identity = |p6: &[usize], tower: &'static str| {
@@ -154,34 +136,19 @@ mod tests {
         };
         let v1 = identity(&[256, 256, 3, 3], "head.classification_head.conv.0.0.bias");
         assert_eq!(v1.to_string(), "a retinanet_resnet50_fpn with 91 classes");
-        assert_eq!(
-            (v1.num_classes, v1.anchors_per_location),
-            (Some(91), Some(9))
-        );
-        let v2 = identity(
-            &[256, 2048, 3, 3],
-            "head.classification_head.conv.0.1.weight",
-        );
-        assert_eq!(v2.architecture, Architecture::RetinanetResnet50FpnV2);
+        assert_eq!((v1.num_classes, v1.anchors_per_location), (Some(91), Some(9)));
+        let v2 = identity(&[256, 2048, 3, 3], "head.classification_head.conv.0.1.weight");
+        assert_eq!(v2.architecture, IdentifiedAs::RetinanetResnet50FpnV2);
         let mixed = identity(&[256, 2048, 3, 3], "head.classification_head.conv.0.0.bias");
-        assert!(
-            matches!(mixed.architecture, Architecture::Unknown { .. }),
-            "{mixed}"
-        );
-        assert_eq!(
-            Identity::of(&BTreeMap::new(), true).architecture,
-            Architecture::SelfDescribed
-        );
+        assert!(matches!(mixed.architecture, IdentifiedAs::Unknown { .. }), "{mixed}");
+        assert_eq!(Identity::of(&BTreeMap::new(), true).architecture, IdentifiedAs::SelfDescribed);
     }
 
     #[test]
     fn shapes_that_make_no_sense_give_no_class_count() {
-        for (logits, boxes) in [
-            (&[819][..], &[0][..]),
-            (&[820], &[36]),
-            (&[], &[36]),
-            (&[9], &[35]),
-        ] {
+        for (logits, boxes) in
+            [(&[819][..], &[0][..]), (&[820], &[36]), (&[], &[36]), (&[9], &[35])]
+        {
             let shapes = BTreeMap::from([
                 ("head.classification_head.cls_logits.weight", logits),
                 ("head.regression_head.bbox_reg.weight", boxes),

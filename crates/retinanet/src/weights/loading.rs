@@ -6,7 +6,7 @@ use super::WeightsError;
 use super::checkpoint::Checkpoint;
 use super::dtype::decode_f32;
 use super::error::quoted;
-use super::identity::{Architecture, Identity};
+use super::identity::{IdentifiedAs, Identity};
 use super::report::{LoadReport, MisShaped, Mismatch, Unmatched, nearest};
 
 /// A tensor a model needs.
@@ -21,10 +21,7 @@ pub struct ExpectedTensor {
 impl ExpectedTensor {
     /// A name with its shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self {
-            name: name.into(),
-            shape: shape.into(),
-        }
+        Self { name: name.into(), shape: shape.into() }
     }
 }
 
@@ -85,10 +82,7 @@ impl LoadedTensors {
             Some(near) => format!("; did you mean {}?", quoted(&near)),
             None => String::new(),
         };
-        WeightsError::NoSuchTensor {
-            name: quoted(name),
-            near,
-        }
+        WeightsError::NoSuchTensor { name: quoted(name), near }
     }
 }
 
@@ -103,10 +97,8 @@ impl Checkpoint {
     /// says what the file seems to be. [`WeightsError::UnsupportedDtype`] and
     /// [`WeightsError::NotFinite`] name the first tensor that is not finite f32, f16 or bf16.
     pub fn load(mut self, expected: &[ExpectedTensor]) -> crate::Result<LoadedTensors> {
-        let wanted: BTreeMap<&str, &[usize]> = expected
-            .iter()
-            .map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()))
-            .collect();
+        let wanted: BTreeMap<&str, &[usize]> =
+            expected.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
         self.check_against(&wanted)?;
 
         let path = self.path().to_path_buf();
@@ -128,21 +120,11 @@ impl Checkpoint {
             let raw = entry.raw;
             let elements = decode_f32(raw.dtype, &raw.bytes).ok_or_else(|| {
                 let (tensor, dtype) = (quoted(&entry.stored_name), raw.dtype.to_string());
-                WeightsError::UnsupportedDtype {
-                    path: path.clone(),
-                    tensor,
-                    dtype,
-                }
+                WeightsError::UnsupportedDtype { path: path.clone(), tensor, dtype }
             })?;
             if let Some(index) = elements.iter().position(|element| !element.is_finite()) {
                 let (tensor, value) = (quoted(&entry.stored_name), elements[index]);
-                return Err(WeightsError::NotFinite {
-                    path,
-                    tensor,
-                    index,
-                    value,
-                }
-                .into());
+                return Err(WeightsError::NotFinite { path, tensor, index, value }.into());
             }
             if entry.stored_name != name {
                 report.renamed.push((entry.stored_name, name.clone()));
@@ -176,19 +158,14 @@ impl Checkpoint {
         let extra = found.iter().filter(|(name, _)| {
             !wanted.contains_key(**name) && !name.ends_with(".num_batches_tracked")
         });
-        mismatch
-            .unexpected
-            .extend(extra.map(|(name, shape)| unmatched(name, shape)));
+        mismatch.unexpected.extend(extra.map(|(name, shape)| unmatched(name, shape)));
         if mismatch.is_empty() {
             return Ok(());
         }
         mismatch.find_near_names();
         mismatch.diagnosis = self.diagnose(&mismatch, wanted);
         let path = self.path().to_path_buf();
-        Err(WeightsError::Mismatch {
-            path,
-            mismatch: Box::new(mismatch),
-        })
+        Err(WeightsError::Mismatch { path, mismatch: Box::new(mismatch) })
     }
 
     fn diagnose(&self, mismatch: &Mismatch, wanted: &BTreeMap<&str, &[usize]>) -> String {
@@ -200,10 +177,7 @@ impl Checkpoint {
         ]);
         let only_logits = mismatch.missing.is_empty()
             && mismatch.unexpected.is_empty()
-            && mismatch
-                .mis_shaped
-                .iter()
-                .all(|tensor| logits.contains(tensor.name.as_str()));
+            && mismatch.mis_shaped.iter().all(|tensor| logits.contains(tensor.name.as_str()));
         if let (true, Some(in_file), Some(in_model)) =
             (only_logits, file.num_classes, model.num_classes)
             && in_file != in_model
@@ -214,7 +188,7 @@ impl Checkpoint {
             );
         }
         let known =
-            |identity: &Identity| !matches!(identity.architecture, Architecture::Unknown { .. });
+            |identity: &Identity| !matches!(identity.architecture, IdentifiedAs::Unknown { .. });
         if known(&file) && file.architecture != model.architecture {
             return format!(
                 "The file is {file}, the model is {model}: choose the architecture of the file"

@@ -4,9 +4,11 @@ mod checkpoint;
 mod convert;
 mod dtype;
 mod error;
+mod fetch;
 mod fetch_error;
 mod identity;
 mod loading;
+mod manifest;
 mod names;
 mod pickle;
 mod pth;
@@ -21,9 +23,17 @@ pub use checkpoint::{Checkpoint, Format};
 pub use convert::convert;
 pub use dtype::StoredDtype;
 pub use error::WeightsError;
+pub use fetch::{
+    DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, SafeUrl, Token, fetch,
+    find_cached,
+};
 pub use fetch_error::FetchError;
-pub use identity::{Architecture, Identity};
+pub use identity::{IdentifiedAs, Identity};
 pub use loading::{ExpectedTensor, LoadedTensors};
+pub use manifest::{
+    Architecture, BUILTIN_MANIFEST, ExpectedSha256, Location, Manifest, ManifestCategories,
+    ManifestEntry, Reference, Source, SourceFormat,
+};
 pub use names::Naming;
 pub use report::{Ignored, LoadReport, MisShaped, Mismatch, Unmatched};
 pub use safetensors_write::{TensorData, save_safetensors};

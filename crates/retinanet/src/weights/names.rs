@@ -33,23 +33,13 @@ enum Rule {
     /// A prefix is replaced.
     Moved(&'static str, &'static str),
     /// `FROM{first + step * i}.{weight,bias}` becomes `TO{i}.0.{weight,bias}`.
-    Numbered {
-        from: &'static str,
-        first: usize,
-        step: usize,
-        to: &'static str,
-    },
+    Numbered { from: &'static str, first: usize, step: usize, to: &'static str },
 }
 
 use Rule::{Moved, Numbered};
 
 const fn numbered(from: &'static str, first: usize, step: usize, to: &'static str) -> Rule {
-    Numbered {
-        from,
-        first,
-        step,
-        to,
-    }
+    Numbered { from, first, step, to }
 }
 
 const CLASSIFICATION: &str = "head.classification_head.conv.";
@@ -73,14 +63,8 @@ const MIRROR: [Rule; 9] = [
     Moved("fpn.p7.", "backbone.fpn.extra_blocks.p7."),
     numbered("classification_head.conv.", 0, 1, CLASSIFICATION),
     numbered("regression_head.conv.", 0, 1, REGRESSION),
-    Moved(
-        "classification_head.cls_logits.",
-        "head.classification_head.cls_logits.",
-    ),
-    Moved(
-        "regression_head.bbox_reg.",
-        "head.regression_head.bbox_reg.",
-    ),
+    Moved("classification_head.cls_logits.", "head.classification_head.cls_logits."),
+    Moved("regression_head.bbox_reg.", "head.regression_head.bbox_reg."),
     Moved("backbone.", "backbone.body."),
 ];
 
@@ -91,12 +75,7 @@ impl Rule {
     fn apply(&self, name: &str) -> Option<String> {
         match *self {
             Moved(from, to) => Some(format!("{to}{}", name.strip_prefix(from)?)),
-            Numbered {
-                from,
-                first,
-                step,
-                to,
-            } => {
+            Numbered { from, first, step, to } => {
                 let (number, rest) = name.strip_prefix(from)?.split_once('.')?;
                 if rest != "weight" && rest != "bias" {
                     return None;
@@ -121,9 +100,8 @@ impl Renaming {
     pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let mut prefix = String::new();
         while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| {
-            let mut stripped = names
-                .clone()
-                .map(|name| name[prefix.len()..].strip_prefix(**wrapper));
+            let mut stripped =
+                names.clone().map(|name| name[prefix.len()..].strip_prefix(**wrapper));
             stripped.clone().next().is_some() && stripped.all(|name| name.is_some())
         }) {
             prefix.push_str(wrapper);
@@ -157,10 +135,7 @@ impl Renaming {
             Naming::HubMirror => &MIRROR,
             Naming::Torchvision | Naming::Unrecognised => &[],
         };
-        Ok(rules
-            .iter()
-            .find_map(|rule| rule.apply(bare))
-            .unwrap_or_else(|| bare.to_string()))
+        Ok(rules.iter().find_map(|rule| rule.apply(bare)).unwrap_or_else(|| bare.to_string()))
     }
 }
 
@@ -170,10 +145,7 @@ mod tests {
 
     fn translated(names: &[&str]) -> (Naming, Vec<Option<String>>) {
         let renaming = Renaming::recognise(names.iter().copied());
-        (
-            renaming.naming,
-            names.iter().map(|name| renaming.apply(name).ok()).collect(),
-        )
+        (renaming.naming, names.iter().map(|name| renaming.apply(name).ok()).collect())
     }
 
     fn check(naming: Naming, pairs: &[(&str, &str)]) {
@@ -191,39 +163,18 @@ mod tests {
             Naming::TorchvisionOld,
             &[
                 ("backbone.body.conv1.weight", "backbone.body.conv1.weight"),
-                (
-                    "backbone.fpn.inner_blocks.2.bias",
-                    "backbone.fpn.inner_blocks.2.0.bias",
-                ),
-                (
-                    "backbone.fpn.layer_blocks.0.weight",
-                    "backbone.fpn.layer_blocks.0.0.weight",
-                ),
-                (
-                    "backbone.fpn.extra_blocks.p6.weight",
-                    "backbone.fpn.extra_blocks.p6.weight",
-                ),
+                ("backbone.fpn.inner_blocks.2.bias", "backbone.fpn.inner_blocks.2.0.bias"),
+                ("backbone.fpn.layer_blocks.0.weight", "backbone.fpn.layer_blocks.0.0.weight"),
+                ("backbone.fpn.extra_blocks.p6.weight", "backbone.fpn.extra_blocks.p6.weight"),
                 (
                     "head.classification_head.conv.0.weight",
                     "head.classification_head.conv.0.0.weight",
                 ),
-                (
-                    "head.classification_head.conv.6.bias",
-                    "head.classification_head.conv.3.0.bias",
-                ),
-                (
-                    "head.regression_head.conv.4.weight",
-                    "head.regression_head.conv.2.0.weight",
-                ),
+                ("head.classification_head.conv.6.bias", "head.classification_head.conv.3.0.bias"),
+                ("head.regression_head.conv.4.weight", "head.regression_head.conv.2.0.weight"),
                 // An odd number is no convolution of that layout: left for strict loading to refuse.
-                (
-                    "head.regression_head.conv.1.weight",
-                    "head.regression_head.conv.1.weight",
-                ),
-                (
-                    "head.regression_head.bbox_reg.bias",
-                    "head.regression_head.bbox_reg.bias",
-                ),
+                ("head.regression_head.conv.1.weight", "head.regression_head.conv.1.weight"),
+                ("head.regression_head.bbox_reg.bias", "head.regression_head.bbox_reg.bias"),
             ],
         );
     }
@@ -247,33 +198,15 @@ mod tests {
             Naming::HubMirror,
             &[
                 ("backbone.conv1.weight", "backbone.body.conv1.weight"),
-                (
-                    "backbone.layer4.2.bn3.running_var",
-                    "backbone.body.layer4.2.bn3.running_var",
-                ),
+                ("backbone.layer4.2.bn3.running_var", "backbone.body.layer4.2.bn3.running_var"),
                 ("backbone.fc.weight", ""),
-                (
-                    "fpn.lateral3.weight",
-                    "backbone.fpn.inner_blocks.0.0.weight",
-                ),
+                ("fpn.lateral3.weight", "backbone.fpn.inner_blocks.0.0.weight"),
                 ("fpn.output5.bias", "backbone.fpn.layer_blocks.2.0.bias"),
                 ("fpn.p7.bias", "backbone.fpn.extra_blocks.p7.bias"),
-                (
-                    "classification_head.conv.3.bias",
-                    "head.classification_head.conv.3.0.bias",
-                ),
-                (
-                    "regression_head.conv.1.weight",
-                    "head.regression_head.conv.1.0.weight",
-                ),
-                (
-                    "classification_head.cls_logits.bias",
-                    "head.classification_head.cls_logits.bias",
-                ),
-                (
-                    "regression_head.bbox_reg.weight",
-                    "head.regression_head.bbox_reg.weight",
-                ),
+                ("classification_head.conv.3.bias", "head.classification_head.conv.3.0.bias"),
+                ("regression_head.conv.1.weight", "head.regression_head.conv.1.0.weight"),
+                ("classification_head.cls_logits.bias", "head.classification_head.cls_logits.bias"),
+                ("regression_head.bbox_reg.weight", "head.regression_head.bbox_reg.weight"),
             ],
         );
     }
@@ -287,9 +220,6 @@ mod tests {
                 ("module._orig_mod.backbone.body.b", "backbone.body.b"),
             ],
         );
-        check(
-            Naming::Unrecognised,
-            &[("module.a", "module.a"), ("b", "b")],
-        );
+        check(Naming::Unrecognised, &[("module.a", "module.a"), ("b", "b")]);
     }
 }

@@ -88,10 +88,7 @@ impl Mismatch {
     /// Pairs up unmatched names that look alike.
     pub(super) fn find_near_names(&mut self) {
         let names = |list: &[Unmatched]| -> Vec<String> {
-            list.iter()
-                .take(NEAR_AMONG)
-                .map(|tensor| tensor.name.clone())
-                .collect()
+            list.iter().take(NEAR_AMONG).map(|tensor| tensor.name.clone()).collect()
         };
         let (missing, unexpected) = (names(&self.missing), names(&self.unexpected));
         for tensor in self.missing.iter_mut().take(NEAR_FOR) {
@@ -107,10 +104,7 @@ impl Mismatch {
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let short = |name: &str| name.len() <= NEAR_LENGTH;
     let mut best: Option<(f64, &str)> = None;
-    for candidate in candidates
-        .take(NEAR_AMONG)
-        .filter(|other| short(name) && short(other))
-    {
+    for candidate in candidates.take(NEAR_AMONG).filter(|other| short(name) && short(other)) {
         let similarity = strsim::normalized_damerau_levenshtein(name, candidate);
         if similarity >= SIMILAR && best.is_none_or(|(highest, _)| similarity > highest) {
             best = Some((similarity, candidate));
@@ -125,11 +119,7 @@ impl fmt::Display for Mismatch {
         list(f, "missing", &self.missing, unmatched)?;
         list(f, "unexpected", &self.unexpected, unmatched)?;
         list(f, "mis-shaped", &self.mis_shaped, |f, tensor| {
-            let MisShaped {
-                name,
-                expected,
-                found,
-            } = tensor;
+            let MisShaped { name, expected, found } = tensor;
             write!(f, "{} is {found:?} but must be {expected:?}", quoted(name))
         })?;
         write!(f, ". {}", self.diagnosis)

@@ -28,16 +28,8 @@ pub(super) fn read<R: Read>(
     mut start: Vec<u8>,
 ) -> Result<Contents, WeightsError> {
     let path = source.path().to_path_buf();
-    let invalid = |reason: String| WeightsError::Safetensors {
-        path: path.clone(),
-        reason,
-    };
-    let cut = || {
-        invalid(format!(
-            "it ends after {} bytes; download or copy it again",
-            start.len()
-        ))
-    };
+    let invalid = |reason: String| WeightsError::Safetensors { path: path.clone(), reason };
+    let cut = || invalid(format!("it ends after {} bytes; download or copy it again", start.len()));
 
     let length_field = start.first_chunk().ok_or_else(cut)?;
     let header_bytes = u64::from_le_bytes(*length_field);
@@ -79,31 +71,14 @@ pub(super) fn read<R: Read>(
         })?;
         if info.shape.len() > MAX_SIDES {
             let (name, sides) = (quoted(&name), info.shape.len());
-            return Err(invalid(format!(
-                "tensor {name} has {sides} sides, more than {MAX_SIDES}"
-            )));
+            return Err(invalid(format!("tensor {name} has {sides} sides, more than {MAX_SIDES}")));
         }
         let mut bytes = Vec::new();
-        source.append(
-            &mut bytes,
-            (info.data_offsets.1 - info.data_offsets.0) as u64,
-        )?;
-        tensors.insert(
-            name,
-            RawTensor {
-                dtype,
-                shape: info.shape.clone(),
-                bytes,
-            },
-        );
+        source.append(&mut bytes, (info.data_offsets.1 - info.data_offsets.0) as u64)?;
+        tensors.insert(name, RawTensor { dtype, shape: info.shape.clone(), bytes });
     }
     let metadata = header.metadata().iter().flatten();
-    Ok((
-        tensors,
-        metadata
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-    ))
+    Ok((tensors, metadata.map(|(key, value)| (key.clone(), value.clone())).collect()))
 }
 
 fn parse(header: &[u8]) -> Result<Metadata, String> {

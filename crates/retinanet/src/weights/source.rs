@@ -28,13 +28,8 @@ pub(super) struct HashedSource<R> {
 
 impl HashedSource<File> {
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
-        let failed = |action| {
-            move |source| WeightsError::Read {
-                path: path.into(),
-                action,
-                source,
-            }
-        };
+        let failed =
+            |action| move |source| WeightsError::Read { path: path.into(), action, source };
         // Asked before opening: opening a pipe would wait for a writer.
         let before = std::fs::metadata(path).map_err(failed("find it"))?;
         if !before.is_file() {
@@ -53,19 +48,9 @@ impl<R: Read> HashedSource<R> {
             return Err(WeightsError::Empty { path });
         }
         if length > MAX_FILE_BYTES {
-            return Err(WeightsError::TooLarge {
-                path,
-                bytes: length,
-                limit: MAX_FILE_BYTES,
-            });
+            return Err(WeightsError::TooLarge { path, bytes: length, limit: MAX_FILE_BYTES });
         }
-        Ok(Self {
-            path,
-            inner,
-            length,
-            read: 0,
-            hasher: Sha256::new(),
-        })
+        Ok(Self { path, inner, length, read: 0, hasher: Sha256::new() })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -85,13 +70,8 @@ impl<R: Read> HashedSource<R> {
     /// Appends the next `count` bytes to `buffer`. The caller has compared `count` with
     /// [`remaining`](Self::remaining), so an allocation is never larger than the file.
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>, count: u64) -> Result<(), WeightsError> {
-        let changed = || WeightsError::Changed {
-            path: self.path.clone(),
-        };
-        let no_memory = || WeightsError::OutOfMemory {
-            path: self.path.clone(),
-            bytes: count,
-        };
+        let changed = || WeightsError::Changed { path: self.path.clone() };
+        let no_memory = || WeightsError::OutOfMemory { path: self.path.clone(), bytes: count };
         if count > self.remaining() {
             return Err(changed());
         }
@@ -101,16 +81,10 @@ impl<R: Read> HashedSource<R> {
         while buffer.len() < end {
             let start = buffer.len();
             buffer.resize(start + STEP.min(end - start), 0);
-            self.inner
-                .read_exact(&mut buffer[start..])
-                .map_err(|source| match source.kind() {
-                    ErrorKind::UnexpectedEof => changed(),
-                    _ => WeightsError::Read {
-                        path: self.path.clone(),
-                        action: "read it",
-                        source,
-                    },
-                })?;
+            self.inner.read_exact(&mut buffer[start..]).map_err(|source| match source.kind() {
+                ErrorKind::UnexpectedEof => changed(),
+                _ => WeightsError::Read { path: self.path.clone(), action: "read it", source },
+            })?;
             self.hasher.update(&buffer[start..]);
         }
         self.read += count;
@@ -127,12 +101,7 @@ impl<R: Read> HashedSource<R> {
         if self.remaining() != 0 || grown {
             return Err(WeightsError::Changed { path: self.path });
         }
-        Ok(self
-            .hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -158,16 +127,10 @@ mod tests {
     #[test]
     fn a_file_that_shrinks_or_grows_meanwhile_is_an_error() {
         let mut shrunk = source(b"ab", 3);
-        assert!(matches!(
-            shrunk.append(&mut Vec::new(), 3),
-            Err(WeightsError::Changed { .. })
-        ));
+        assert!(matches!(shrunk.append(&mut Vec::new(), 3), Err(WeightsError::Changed { .. })));
         let mut grown = source(b"abcd", 3);
         grown.append(&mut Vec::new(), 3).unwrap();
         assert!(matches!(grown.finish(), Err(WeightsError::Changed { .. })));
-        assert!(matches!(
-            source(b"abc", 3).finish(),
-            Err(WeightsError::Changed { .. })
-        ));
+        assert!(matches!(source(b"abc", 3).finish(), Err(WeightsError::Changed { .. })));
     }
 }

@@ -44,10 +44,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
         copied: 0,
     };
     machine.run().map_err(|error| match error {
-        PickleError::Invalid(reason) => PickleError::Invalid(format!(
-            "pickle byte {}: {reason}",
-            machine.input.position()
-        )),
+        PickleError::Invalid(reason) => {
+            PickleError::Invalid(format!("pickle byte {}: {reason}", machine.input.position()))
+        }
         foreign => foreign,
     })
 }
@@ -192,11 +191,7 @@ impl<'a> Machine<'a> {
             return invalid("values are left over at its end");
         }
         let nodes = std::mem::take(&mut self.nodes);
-        Ok(Pickle {
-            nodes,
-            root,
-            length: self.input.position(),
-        })
+        Ok(Pickle { nodes, root, length: self.input.position() })
     }
 
     fn protocol(&mut self) -> Step {
@@ -242,9 +237,7 @@ impl<'a> Machine<'a> {
 
     fn mark(&mut self) -> Step {
         if self.marks.len() >= MAX_NESTING {
-            return invalid(format!(
-                "more than {MAX_NESTING} containers within each other"
-            ));
+            return invalid(format!("more than {MAX_NESTING} containers within each other"));
         }
         self.marks.push(self.stack.len());
         Ok(())

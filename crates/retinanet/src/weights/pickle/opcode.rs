@@ -30,9 +30,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
         let taken = self.take(N)?;
-        taken
-            .try_into()
-            .map_err(|_| PickleError::Invalid("it ends in the middle".into()))
+        taken.try_into().map_err(|_| PickleError::Invalid("it ends in the middle".into()))
     }
 
     pub(super) fn byte(&mut self) -> Step<u8> {

@@ -13,10 +13,7 @@ fn a_foreign_callable_is_named_and_its_control_characters_escaped() {
         &b"\x80\x02cposix\nsystem\nX\x04\0\0\0echo\x85R."[..],
         b"\x80\x04\x8c\x05posix\x8c\x06system\x93.",
     ] {
-        assert_eq!(
-            parse(bytes).unwrap_err(),
-            PickleError::Foreign("\"posix.system\"".into())
-        );
+        assert_eq!(parse(bytes).unwrap_err(), PickleError::Foreign("\"posix.system\"".into()));
     }
     assert_eq!(
         parse(b"c\x1b[2J\nx\n.").unwrap_err(),

@@ -21,28 +21,12 @@ pub(in crate::weights) enum Callable {
 const CALLABLES: [(&str, &str, Callable); 14] = [
     ("collections", "OrderedDict", Callable::OrderedDict),
     ("torch._utils", "_rebuild_tensor", Callable::RebuildTensor),
-    (
-        "torch._utils",
-        "_rebuild_tensor_v2",
-        Callable::RebuildTensor,
-    ),
-    (
-        "torch._utils",
-        "_rebuild_parameter",
-        Callable::RebuildParameter,
-    ),
-    (
-        "torch",
-        "DoubleStorage",
-        Callable::Storage(StoredDtype::F64),
-    ),
+    ("torch._utils", "_rebuild_tensor_v2", Callable::RebuildTensor),
+    ("torch._utils", "_rebuild_parameter", Callable::RebuildParameter),
+    ("torch", "DoubleStorage", Callable::Storage(StoredDtype::F64)),
     ("torch", "FloatStorage", Callable::Storage(StoredDtype::F32)),
     ("torch", "HalfStorage", Callable::Storage(StoredDtype::F16)),
-    (
-        "torch",
-        "BFloat16Storage",
-        Callable::Storage(StoredDtype::BF16),
-    ),
+    ("torch", "BFloat16Storage", Callable::Storage(StoredDtype::BF16)),
     ("torch", "LongStorage", Callable::Storage(StoredDtype::I64)),
     ("torch", "IntStorage", Callable::Storage(StoredDtype::I32)),
     ("torch", "ShortStorage", Callable::Storage(StoredDtype::I16)),
@@ -53,10 +37,7 @@ const CALLABLES: [(&str, &str, Callable); 14] = [
 
 impl Callable {
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
-        CALLABLES
-            .iter()
-            .find(|row| (row.0, row.1) == (module, name))
-            .map(|row| row.2)
+        CALLABLES.iter().find(|row| (row.0, row.1) == (module, name)).map(|row| row.2)
     }
 }
 
@@ -119,10 +100,7 @@ impl<'a> Pickle<'a> {
 
     /// A tuple or list of non-negative integers.
     pub(in crate::weights) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
-        self.sequence(id)?
-            .iter()
-            .map(|&item| self.size(item))
-            .collect()
+        self.sequence(id)?.iter().map(|&item| self.size(item)).collect()
     }
 
     /// A dict with text keys, by key; a key set twice keeps its last value, as in Python. Entries
@@ -130,10 +108,7 @@ impl<'a> Pickle<'a> {
     pub(in crate::weights) fn dict(&self, id: Id) -> Option<BTreeMap<&'a str, Id>> {
         match self.node(id) {
             Node::Dict(entries) => Some(
-                entries
-                    .iter()
-                    .filter_map(|&(key, value)| Some((self.text(key)?, value)))
-                    .collect(),
+                entries.iter().filter_map(|&(key, value)| Some((self.text(key)?, value))).collect(),
             ),
             _ => None,
         }

@@ -51,9 +51,7 @@ impl<'a> Archive<'a> {
         // Nothing may stand before the archive. Left to search, the crate takes a wrong directory
         // start where PyTorch's zip64 record is as long as the first directory entry, that is, for
         // every file saved under a name of 21 letters.
-        let config = Config {
-            archive_offset: ArchiveOffset::Known(0),
-        };
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let zip = ZipArchive::with_config(config, Cursor::new(file)).map_err(damaged)?;
         let mut index = BTreeMap::new();
         for position in 0..zip.len() {
@@ -85,10 +83,7 @@ impl<'a> Archive<'a> {
             return Ok(None);
         };
         let damaged = |reason: String| format!("entry {}: {reason}", quoted(name));
-        let raw = self
-            .zip
-            .by_index_raw(position)
-            .map_err(|e| damaged(e.to_string()))?;
+        let raw = self.zip.by_index_raw(position).map_err(|e| damaged(e.to_string()))?;
         let stored = raw.compression() == CompressionMethod::Stored;
         if !stored || raw.encrypted() || raw.size() != raw.compressed_size() {
             return Err(Fault::Compressed(quoted(name)));
@@ -102,10 +97,7 @@ impl<'a> Archive<'a> {
         // PyTorch writes 0 when told not to compute checksums.
         if raw.crc32() != 0 {
             drop(raw);
-            let mut entry = self
-                .zip
-                .by_index(position)
-                .map_err(|e| damaged(e.to_string()))?;
+            let mut entry = self.zip.by_index(position).map_err(|e| damaged(e.to_string()))?;
             let read = std::io::copy(&mut entry, &mut std::io::sink());
             read.map_err(|e| damaged(format!("{e}; the file is damaged")))?;
         }

@@ -14,10 +14,7 @@ impl Layout {
     /// Size of the tensor in bytes, once it is proved to lie inside `elements` elements.
     pub(super) fn bytes(&self, element_size: usize, elements: usize) -> Result<usize, String> {
         if self.shape.len() != self.strides.len() {
-            return Err(format!(
-                "shape {:?} with strides {:?}",
-                self.shape, self.strides
-            ));
+            return Err(format!("shape {:?} with strides {:?}", self.shape, self.strides));
         }
         let overflow = || format!("shape {:?} overflows", self.shape);
         let count = element_count(&self.shape).ok_or_else(overflow)?;
@@ -45,15 +42,11 @@ impl Layout {
 
     fn is_row_major(&self) -> bool {
         let mut expected = 1;
-        self.shape
-            .iter()
-            .zip(&self.strides)
-            .rev()
-            .all(|(&side, &stride)| {
-                let fits = side == 1 || stride == expected;
-                expected *= side;
-                fits
-            })
+        self.shape.iter().zip(&self.strides).rev().all(|(&side, &stride)| {
+            let fits = side == 1 || stride == expected;
+            expected *= side;
+            fits
+        })
     }
 }
 
@@ -70,9 +63,8 @@ pub(super) fn gather(layout: &Layout, element_size: usize, storage: &[u8]) -> Ve
     let mut bytes = Vec::with_capacity(count * element_size);
     // The stride of a side of one is never used, so a file may give it any value.
     let sides = layout.shape.iter().zip(&layout.strides);
-    let strides: Vec<usize> = sides
-        .map(|(&side, &stride)| if side == 1 { 0 } else { stride })
-        .collect();
+    let strides: Vec<usize> =
+        sides.map(|(&side, &stride)| if side == 1 { 0 } else { stride }).collect();
     let mut at = vec![0; layout.shape.len()];
     let mut index = layout.start;
     for _ in 0..count {
@@ -96,11 +88,7 @@ mod tests {
     use super::*;
 
     fn layout(start: usize, shape: &[usize], strides: &[usize]) -> Layout {
-        Layout {
-            start,
-            shape: shape.into(),
-            strides: strides.into(),
-        }
+        Layout { start, shape: shape.into(), strides: strides.into() }
     }
 
     #[test]
@@ -108,21 +96,12 @@ mod tests {
         let storage: Vec<u8> = (0..12).collect();
         let transposed = layout(0, &[4, 3], &[1, 4]);
         assert_eq!(transposed.bytes(1, 12), Ok(12));
-        assert_eq!(
-            gather(&transposed, 1, &storage),
-            [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
-        );
+        assert_eq!(gather(&transposed, 1, &storage), [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
         let every_other = layout(1, &[3], &[2]);
         assert_eq!(gather(&every_other, 2, &storage), [2, 3, 6, 7, 10, 11]);
-        assert_eq!(
-            gather(&layout(0, &[2, 1, 2], &[1, usize::MAX, 2]), 1, &storage),
-            [0, 2, 1, 3]
-        );
+        assert_eq!(gather(&layout(0, &[2, 1, 2], &[1, usize::MAX, 2]), 1, &storage), [0, 2, 1, 3]);
         assert_eq!(gather(&layout(5, &[], &[]), 1, &storage), [5]);
-        assert_eq!(
-            gather(&layout(2, &[2, 1, 2], &[2, usize::MAX, 1]), 1, &storage),
-            [2, 3, 4, 5]
-        );
+        assert_eq!(gather(&layout(2, &[2, 1, 2], &[2, usize::MAX, 1]), 1, &storage), [2, 3, 4, 5]);
     }
 
     #[test]

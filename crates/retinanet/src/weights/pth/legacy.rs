@@ -8,9 +8,7 @@ use crate::weights::error::quoted;
 use crate::weights::pickle::{self, Node, Pickle};
 
 /// The pickled integer 0x1950a86a20f9469cfc6c after its protocol bytes.
-const MAGIC: [u8; 12] = [
-    0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19,
-];
+const MAGIC: [u8; 12] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// The only version of the stream there ever was.
 const PROTOCOL_VERSION: usize = 1001;
@@ -33,9 +31,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, Fault> {
         return Err("an unknown version of the pre-2020 stream".into());
     }
     let system = next()?;
-    let little = system
-        .dict(system.root)
-        .and_then(|dict| dict.get("little_endian").copied());
+    let little = system.dict(system.root).and_then(|dict| dict.get("little_endian").copied());
     if little.map(|id| system.node(id)) != Some(&Node::Bool(true)) {
         return Err("it does not say that its numbers are little-endian".into());
     }
@@ -52,9 +48,8 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, Fault> {
     let sizes: BTreeMap<&str, usize> = state::all_storages(&object)?;
     let mut storages = Storages::new();
     for key in keys {
-        let element = sizes
-            .get(key)
-            .ok_or_else(|| format!("storage {} is never described", quoted(key)))?;
+        let element =
+            sizes.get(key).ok_or_else(|| format!("storage {} is never described", quoted(key)))?;
         let cut = || format!("it ends inside storage {}; it is cut short", quoted(key));
         let (count, after) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
         let bytes = usize::try_from(u64::from_le_bytes(*count))

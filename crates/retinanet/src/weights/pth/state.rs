@@ -62,10 +62,7 @@ impl<'a> State<'a> {
     }
 
     fn of(pickle: &Pickle<'a>, entries: BTreeMap<&'a str, Id>) -> Result<Self, Fault> {
-        let mut state = Self {
-            tensors: BTreeMap::new(),
-            not_tensors: Vec::new(),
-        };
+        let mut state = Self { tensors: BTreeMap::new(), not_tensors: Vec::new() };
         for (name, id) in entries {
             match tensor_arguments(pickle, id) {
                 Some(arguments) => {
@@ -82,10 +79,7 @@ impl<'a> State<'a> {
 
     /// Keys of the storages that the tensors need.
     pub(super) fn keys(&self) -> BTreeSet<&'a str> {
-        self.tensors
-            .values()
-            .map(|placed| placed.storage.key)
-            .collect()
+        self.tensors.values().map(|placed| placed.storage.key).collect()
     }
 
     /// Copies every tensor out of its storage, row-major.
@@ -113,30 +107,18 @@ impl<'a> State<'a> {
                 .into());
             }
             let layout = Layout {
-                start: layout
-                    .start
-                    .checked_add(storage.view_start)
-                    .ok_or("an offset overflows")?,
+                start: layout.start.checked_add(storage.view_start).ok_or("an offset overflows")?,
                 ..layout
             };
-            let size = layout
-                .bytes(storage.dtype.size(), storage.elements)
-                .map_err(wrong)?;
+            let size = layout.bytes(storage.dtype.size(), storage.elements).map_err(wrong)?;
             budget = budget.checked_sub(size).ok_or_else(|| {
                 wrong("its tensors share storages so often that they would fill the memory".into())
             })?;
             let bytes = layout::gather(&layout, storage.dtype.size(), bytes);
-            let tensor = RawTensor {
-                dtype: storage.dtype,
-                shape: layout.shape,
-                bytes,
-            };
+            let tensor = RawTensor { dtype: storage.dtype, shape: layout.shape, bytes };
             tensors.insert(name.to_string(), tensor);
         }
-        Ok(Contents {
-            tensors,
-            not_tensors: self.not_tensors,
-        })
+        Ok(Contents { tensors, not_tensors: self.not_tensors })
     }
 }
 
@@ -157,8 +139,7 @@ pub(super) fn all_storages<'a>(pickle: &Pickle<'a>) -> Result<BTreeMap<&'a str, 
 }
 
 fn holds_tensors(pickle: &Pickle<'_>, dict: &BTreeMap<&str, Id>) -> bool {
-    dict.values()
-        .any(|&id| tensor_arguments(pickle, id).is_some())
+    dict.values().any(|&id| tensor_arguments(pickle, id).is_some())
 }
 
 /// The arguments of `_rebuild_tensor_v2`, also inside a `_rebuild_parameter`.
@@ -184,12 +165,7 @@ fn place<'a>(pickle: &Pickle<'a>, arguments: &[Id]) -> Option<Placed<'a>> {
         return None;
     };
     // A tuple is counted before it is copied: a file may share a huge one between many tensors.
-    let few = |id| {
-        pickle
-            .sequence(id)
-            .filter(|items| items.len() <= MAX_SIDES)
-            .map(|_| id)
-    };
+    let few = |id| pickle.sequence(id).filter(|items| items.len() <= MAX_SIDES).map(|_| id);
     Some(Placed {
         storage: storage(pickle, id)?,
         layout: Layout {
@@ -221,10 +197,5 @@ fn storage<'a>(pickle: &Pickle<'a>, id: Id) -> Option<Storage<'a>> {
         },
         _ => return None,
     };
-    Some(Storage {
-        key: pickle.text(key)?,
-        dtype,
-        elements: pickle.size(elements)?,
-        view_start,
-    })
+    Some(Storage { key: pickle.text(key)?, dtype, elements: pickle.size(elements)?, view_start })
 }

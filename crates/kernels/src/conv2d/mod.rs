@@ -1,0 +1,293 @@
+//! 2-D convolution with bias, residual and ReLU: one fused chain per output.
+//!
+//! # The order of operations
+//! - Direct form: the accumulator starts at +0 and takes k = (input channel, ky, kx) in increasing
+//!   order, fused at every step; padding takes part as +0.
+//! - Winograd form F(4x4, 3x3), see [`winograd`]: for each of the 36 points one fused chain over the
+//!   input channels, between two transforms with a fixed sequence of operations.
+//! - Then bias, then residual, then ReLU, each rounded.
+//!
+//! Which form is used depends on the weights' shape and stride only: see [`Algorithm::of`].
+
+mod direct;
+mod pointwise;
+pub mod reference;
+#[cfg(test)]
+mod tests;
+pub mod winograd;
+
+use crate::gemm::{CHUNK, PackedMatrix};
+use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
+use crate::simd::LANES;
+use crate::{Error, Level, Result};
+
+/// A convolution's shape: no dilation, no groups, zero padding. Pairs are (height, width).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Conv2dSpec {
+    /// Input channels.
+    pub in_channels: usize,
+    /// Output channels.
+    pub out_channels: usize,
+    /// Kernel size.
+    pub kernel: [usize; 2],
+    /// Stride.
+    pub stride: [usize; 2],
+    /// Zeros around the input, on each side.
+    pub padding: [usize; 2],
+}
+
+impl Conv2dSpec {
+    /// Number of weights: out x in x kh x kw.
+    ///
+    /// # Errors
+    /// A size is zero, or the product overflows.
+    pub fn weights(&self) -> Result<usize> {
+        let bad =
+            |reason: &str| Error::Shape { what: "conv2d", reason: format!("{reason}: {self:?}") };
+        let factors = [self.in_channels, self.out_channels, self.kernel[0], self.kernel[1]];
+        if factors.contains(&0) || self.stride.contains(&0) {
+            return Err(bad("a size of zero"));
+        }
+        factors
+            .into_iter()
+            .try_fold(1usize, usize::checked_mul)
+            .filter(|n| *n < u32::MAX as usize)
+            .ok_or_else(|| bad("too many weights"))
+    }
+
+    /// The output's (height, width): `(in + 2 * padding - kernel) / stride + 1`, as in PyTorch.
+    ///
+    /// # Errors
+    /// The kernel is larger than the padded input, or a size is zero.
+    pub fn output_size(&self, input: [usize; 2]) -> Result<[usize; 2]> {
+        let mut out = [0; 2];
+        for i in 0..2 {
+            let padded = self.padding[i].checked_mul(2).and_then(|p| p.checked_add(input[i]));
+            let room = padded.and_then(|p| p.checked_sub(self.kernel[i]));
+            out[i] = match room {
+                Some(room) if self.stride[i] > 0 && input[i] > 0 => room / self.stride[i] + 1,
+                _ => {
+                    return Err(Error::Shape {
+                        what: "conv2d input",
+                        reason: format!("{input:?} is too small for {self:?}"),
+                    });
+                }
+            };
+        }
+        Ok(out)
+    }
+}
+
+/// How a convolution is computed. The choice decides bits, so it is a function of [`Conv2dSpec`]'s
+/// channels, kernel and stride alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Algorithm {
+    /// One chain over (input channel, ky, kx).
+    Direct,
+    /// F(4x4, 3x3).
+    Winograd,
+}
+
+impl Algorithm {
+    /// Winograd for 3x3 kernels with stride 1 from at least 16 channels to at least 16, else direct.
+    pub fn of(spec: &Conv2dSpec) -> Self {
+        let wide = spec.in_channels >= LANES && spec.out_channels >= LANES;
+        if spec.kernel == [3, 3] && spec.stride == [1, 1] && wide {
+            Self::Winograd
+        } else {
+            Self::Direct
+        }
+    }
+}
+
+/// A convolution with its weights packed for the kernels.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    level: Level,
+    spec: Conv2dSpec,
+    weights: Weights,
+    /// Padded to a whole chunk.
+    bias: Option<Vec<f32>>,
+}
+
+#[derive(Clone, Debug)]
+enum Weights {
+    /// k = (ci, ky, kx).
+    Direct(PackedMatrix),
+    Winograd(winograd::TransformedWeights),
+}
+
+/// One image's input: blocked, or plain (c, y, x) for a first layer of fewer than 16 channels.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Channel blocks of sixteen.
+    Blocked(Blocked<'a>),
+    /// Planes of (y, x), one after the other.
+    Planar {
+        /// channels x height x width values.
+        data: &'a [f32],
+        /// Height and width.
+        size: [usize; 2],
+    },
+}
+
+impl Input<'_> {
+    /// Height and width.
+    pub fn size(&self) -> [usize; 2] {
+        match self {
+            Self::Blocked(blocked) => blocked.shape().size(),
+            Self::Planar { size, .. } => *size,
+        }
+    }
+}
+
+/// One image of a call: the images of a call may have different sizes and never meet.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// What is convolved.
+    pub input: Input<'a>,
+    /// Added after the bias; has the output's shape.
+    pub residual: Option<Blocked<'a>>,
+    /// Where the result goes.
+    pub output: BlockedMut<'a>,
+}
+
+impl Conv2d {
+    /// Packs weights of shape out x in x kh x kw and a bias of `out` values.
+    ///
+    /// # Errors
+    /// The lengths do not match `spec`, or a size in it is zero.
+    pub fn new(
+        level: Level,
+        spec: Conv2dSpec,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Result<Self> {
+        Error::check_length("conv2d weight", spec.weights()?, weight.len())?;
+        if let Some(bias) = bias {
+            Error::check_length("conv2d bias", spec.out_channels, bias.len())?;
+        }
+        let bias = bias.map(|b| {
+            let mut padded = b.to_vec();
+            padded.resize(spec.out_channels.next_multiple_of(CHUNK), 0.0);
+            padded
+        });
+        let weights = match Algorithm::of(&spec) {
+            Algorithm::Winograd => {
+                Weights::Winograd(winograd::TransformedWeights::new(&spec, weight))
+            }
+            Algorithm::Direct => {
+                let k = spec.in_channels * spec.kernel[0] * spec.kernel[1];
+                Weights::Direct(PackedMatrix::pack(k, spec.out_channels, |i, n| weight[n * k + i]))
+            }
+        };
+        Ok(Self { level, spec, weights, bias })
+    }
+
+    /// The shape.
+    pub fn spec(&self) -> &Conv2dSpec {
+        &self.spec
+    }
+
+    /// The CPU level it was packed for.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The output's (height, width).
+    ///
+    /// # Errors
+    /// As [`Conv2dSpec::output_size`].
+    pub fn output_size(&self, input: [usize; 2]) -> Result<[usize; 2]> {
+        self.spec.output_size(input)
+    }
+
+    /// Whether the input is given as planes of (y, x) instead of channel blocks.
+    pub fn takes_planar(&self) -> bool {
+        self.spec.in_channels < LANES
+    }
+
+    /// Convolves each item's input into its output.
+    ///
+    /// # Errors
+    /// A shape does not match, or the input is not in the form that [`Conv2d::takes_planar`] says.
+    pub fn forward(&self, items: &mut [Item<'_>], relu: bool) -> Result<()> {
+        for item in items.iter() {
+            self.check(item)?;
+        }
+        let bias = self.bias.as_deref();
+        match &self.weights {
+            Weights::Winograd(weights) => {
+                winograd::forward(self.level, &self.spec, weights, bias, relu, items);
+            }
+            Weights::Direct(weights) if pointwise::applies(&self.spec) => {
+                pointwise::forward(self.level, weights, bias, relu, items);
+            }
+            Weights::Direct(weights) => {
+                direct::forward(self.level, &self.spec, weights, bias, relu, items);
+            }
+        }
+        Ok(())
+    }
+
+    /// Convolves one image given and wanted as (c, y, x): the same bits as [`Conv2d::forward`], with
+    /// copies into and out of the blocked layout.
+    ///
+    /// # Errors
+    /// A length does not match.
+    pub fn forward_nchw(
+        &self,
+        input: &[f32],
+        size: [usize; 2],
+        residual: Option<&[f32]>,
+        relu: bool,
+        output: &mut [f32],
+    ) -> Result<()> {
+        let in_shape = BlockedShape::new(self.spec.in_channels, size);
+        let out_shape = BlockedShape::new(self.spec.out_channels, self.output_size(size)?);
+        Error::check_length("conv2d input", in_shape.values(), input.len())?;
+        Error::check_length("conv2d output", out_shape.values(), output.len())?;
+        let blocked;
+        let input = if self.takes_planar() {
+            Input::Planar { data: input, size }
+        } else {
+            blocked = BlockedBuffer::from_chw(in_shape, input)?;
+            Input::Blocked(blocked.as_ref())
+        };
+        let residual = residual.map(|r| BlockedBuffer::from_chw(out_shape, r)).transpose()?;
+        let mut result = BlockedBuffer::zeroed(out_shape);
+        let residual = residual.as_ref().map(BlockedBuffer::as_ref);
+        self.forward(&mut [Item { input, residual, output: result.as_mut() }], relu)?;
+        result.as_ref().to_chw(output)
+    }
+
+    fn check(&self, item: &Item<'_>) -> Result<()> {
+        let bad = |reason: String| Err(Error::Shape { what: "conv2d item", reason });
+        let size = match item.input {
+            Input::Planar { data, size } if self.takes_planar() => {
+                let shape = BlockedShape::new(self.spec.in_channels, size);
+                Error::check_length("conv2d planar input", shape.values(), data.len())?;
+                size
+            }
+            Input::Blocked(blocked) if !self.takes_planar() => {
+                if blocked.shape().channels != self.spec.in_channels {
+                    return bad(format!("{:?} into {:?}", blocked.shape(), self.spec));
+                }
+                blocked.shape().size()
+            }
+            _ => {
+                return bad(format!("the input's layout is not the one {:?} takes", self.spec));
+            }
+        };
+        let wanted = BlockedShape::new(self.spec.out_channels, self.output_size(size)?);
+        if item.output.shape() != wanted {
+            return bad(format!("output {:?}, wanted {wanted:?}", item.output.shape()));
+        }
+        match item.residual {
+            Some(residual) if residual.shape() != wanted => {
+                bad(format!("residual {:?}, wanted {wanted:?}", residual.shape()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! 1x1 convolution with stride 1: a product of matrices on the blocked layout as it lies.
+
+use super::{Conv2dSpec, Input, Item};
+use crate::buffer::Shared;
+use crate::gemm::{CHUNK, Finish, PackedMatrix, Target, accumulate, finish, resume, store, zeros};
+use crate::layout::BlockedShape;
+use crate::simd::{Kernel, LANES, Simd};
+use crate::{Level, parallel};
+
+/// Whether this form computes `spec` (it gives the bits of the direct form).
+pub(super) fn applies(spec: &Conv2dSpec) -> bool {
+    spec.kernel == [1, 1]
+        && spec.stride == [1, 1]
+        && spec.padding == [0, 0]
+        && spec.in_channels >= LANES
+}
+
+/// Chains longer than this are done in pieces, so that a panel of the input stays in cache.
+const K_BLOCK: usize = 512;
+/// Values of input per panel that stay in a thread's second-level cache.
+const PANEL: usize = 64 * 1024;
+/// Outputs larger than this are stored past the caches.
+const STREAM: usize = 1024 * 1024;
+
+/// One image of a call.
+struct Image<'a> {
+    input: &'a [f32],
+    in_shape: BlockedShape,
+    output: Shared<'a>,
+    out_shape: BlockedShape,
+    residual: Option<&'a [f32]>,
+    offsets: Vec<u32>,
+    first_task: usize,
+}
+
+pub(super) fn forward(
+    level: Level,
+    weights: &PackedMatrix,
+    bias: Option<&[f32]>,
+    relu: bool,
+    items: &mut [Item<'_>],
+) {
+    let k_block = weights.k().min(K_BLOCK);
+    let panel = (PANEL / k_block / 84 * 84).clamp(84, 672);
+    let mut tasks = 0;
+    let images: Vec<Image<'_>> = items
+        .iter_mut()
+        .filter_map(|item| {
+            let Input::Blocked(input) = item.input else {
+                return None;
+            };
+            let in_shape = input.shape();
+            let first_task = tasks;
+            tasks += (in_shape.height * in_shape.width).div_ceil(panel);
+            let plane = in_shape.plane() * LANES;
+            Some(Image {
+                input: input.data(),
+                in_shape,
+                out_shape: item.output.shape(),
+                output: Shared::new(item.output.data()),
+                residual: item.residual.map(|r| r.data()),
+                offsets: (0..weights.k()).map(|k| (k / LANES * plane + k % LANES) as u32).collect(),
+                first_task,
+            })
+        })
+        .collect();
+    // Few panels and many output channels: split the channels too.
+    let threads = rayon::current_num_threads();
+    let groups = if tasks >= 4 * threads {
+        1
+    } else {
+        weights.chunks().min((4 * threads).div_ceil(tasks.max(1)))
+    };
+    let chunks_per_group = weights.chunks().div_ceil(groups.max(1));
+    parallel::for_each(tasks * groups, |task| {
+        let (task, group) = (task / groups, task % groups);
+        let image = &images[images.partition_point(|i| i.first_task <= task) - 1];
+        let pixels = image.in_shape.height * image.in_shape.width;
+        let first = (task - image.first_task) * panel;
+        let chunks =
+            group * chunks_per_group..((group + 1) * chunks_per_group).min(weights.chunks());
+        let single = weights.k() <= k_block;
+        let stream = single && image.out_shape.len() >= STREAM;
+        let finish = Finish { bias, relu, stream };
+        level.run(Panel {
+            image,
+            weights,
+            k_block,
+            first,
+            count: panel.min(pixels - first),
+            chunks,
+            finish,
+        });
+    });
+}
+
+/// A run of pixels with some chunks of output channels.
+struct Panel<'a> {
+    image: &'a Image<'a>,
+    weights: &'a PackedMatrix,
+    k_block: usize,
+    first: usize,
+    count: usize,
+    chunks: std::ops::Range<usize>,
+    finish: Finish<'a>,
+}
+
+impl Kernel for Panel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let k = self.weights.k();
+        for k_first in (0..k).step_by(self.k_block) {
+            let k_range = k_first..(k_first + self.k_block).min(k);
+            for chunk in self.chunks.clone() {
+                let blocks = self.image.out_shape.blocks() - 2 * chunk;
+                match (S::TILE_PIXELS, blocks) {
+                    (14, 1) => self.chunk::<S, 14, 1>(s, chunk, 1, k_range.clone()),
+                    (14, _) => self.chunk::<S, 14, 2>(s, chunk, 2, k_range.clone()),
+                    _ => self.chunk::<S, 6, 1>(s, chunk, blocks.min(2), k_range.clone()),
+                }
+            }
+        }
+        if self.finish.stream {
+            s.fence();
+        }
+    }
+}
+
+impl Panel<'_> {
+    #[inline(always)]
+    fn chunk<S: Simd, const P: usize, const N: usize>(
+        &self,
+        s: S,
+        chunk: usize,
+        blocks: usize,
+        k: std::ops::Range<usize>,
+    ) {
+        let Self { image, first, count, .. } = *self;
+        let (first_piece, last_piece) = (k.start == 0, k.end == self.weights.k());
+        let plane = image.out_shape.plane() * LANES;
+        let offsets = &image.offsets[k.clone()];
+        let weights = &self.weights.chunk(chunk)[k.start * CHUNK..k.end * CHUNK];
+        for pixel in (first..first + count).step_by(P) {
+            for vector in (0..blocks).step_by(N) {
+                let block = 2 * chunk + vector;
+                let at = block * plane + pixel * LANES;
+                let target = Target {
+                    out: image.output.at(at),
+                    plane,
+                    residual: image.residual.map(|r| r[at..].as_ptr()),
+                    residual_plane: plane,
+                    valid: P.min(first + count - pixel),
+                    vectors: N.min(blocks - vector),
+                };
+                // SAFETY: `pixel + P` is at most 14 past the plane, which `BlockedShape::len` leaves
+                // room for; the weights hold `k.len()` rows; `valid` pixels of `vectors` blocks lie
+                // inside the output and are this task's alone.
+                unsafe {
+                    let mut acc = if first_piece {
+                        zeros::<S, P, N>(s)
+                    } else {
+                        resume::<S, P, N>(s, &target)
+                    };
+                    let input = image.input.as_ptr().add(pixel * LANES);
+                    let weights = weights.as_ptr().add(vector * LANES);
+                    accumulate::<S, P, N, LANES>(s, &mut acc, input, LANES, offsets, weights);
+                    if last_piece {
+                        finish(s, &acc, &target, &self.finish, block * LANES);
+                    } else {
+                        store(s, &acc, &target);
+                    }
+                }
+            }
+        }
+    }
+}

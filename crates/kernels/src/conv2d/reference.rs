@@ -1,0 +1,130 @@
+//! The slow, obvious convolution that the kernels must equal bit for bit.
+
+use super::winograd::{input_1d, output_1d, weight_2d};
+use super::{Algorithm, Conv2dSpec};
+use crate::fma;
+use crate::simd::Scalar;
+
+/// Convolves one image in (c, y, x), in the form [`Algorithm::of`] says, one output at a time.
+///
+/// # Panics
+/// A length does not match `spec`.
+pub fn conv2d(
+    spec: &Conv2dSpec,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    input: &[f32],
+    size: [usize; 2],
+    residual: Option<&[f32]>,
+    relu: bool,
+) -> Vec<f32> {
+    let [oh, ow] = spec.output_size(size).expect("a valid spec");
+    let mut output = match Algorithm::of(spec) {
+        Algorithm::Direct => direct(spec, weight, input, size, [oh, ow]),
+        Algorithm::Winograd => winograd(spec, weight, input, size, [oh, ow]),
+    };
+    for (i, value) in output.iter_mut().enumerate() {
+        if let Some(bias) = bias {
+            *value += bias[i / (oh * ow)];
+        }
+        if let Some(residual) = residual {
+            *value += residual[i];
+        }
+        if relu && *value < 0.0 {
+            *value = 0.0;
+        }
+    }
+    output
+}
+
+/// The input at (channel, y, x) of the padded image, +0 outside.
+fn padded(input: &[f32], [h, w]: [usize; 2], c: usize, y: isize, x: isize) -> f32 {
+    let inside = y >= 0 && x >= 0 && (y as usize) < h && (x as usize) < w;
+    if inside { input[(c * h + y as usize) * w + x as usize] } else { 0.0 }
+}
+
+fn direct(
+    spec: &Conv2dSpec,
+    weight: &[f32],
+    input: &[f32],
+    size: [usize; 2],
+    [oh, ow]: [usize; 2],
+) -> Vec<f32> {
+    let [kh, kw] = spec.kernel;
+    let mut output = Vec::with_capacity(spec.out_channels * oh * ow);
+    for co in 0..spec.out_channels {
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let mut acc = 0.0;
+                for ci in 0..spec.in_channels {
+                    for ky in 0..kh {
+                        for kx in 0..kw {
+                            let y = (oy * spec.stride[0] + ky) as isize - spec.padding[0] as isize;
+                            let x = (ox * spec.stride[1] + kx) as isize - spec.padding[1] as isize;
+                            let w = weight[((co * spec.in_channels + ci) * kh + ky) * kw + kx];
+                            acc = fma(padded(input, size, ci, y, x), w, acc);
+                        }
+                    }
+                }
+                output.push(acc);
+            }
+        }
+    }
+    output
+}
+
+fn winograd(
+    spec: &Conv2dSpec,
+    weight: &[f32],
+    input: &[f32],
+    size: [usize; 2],
+    [oh, ow]: [usize; 2],
+) -> Vec<f32> {
+    let transformed: Vec<[[f32; 6]; 6]> = weight.chunks_exact(9).map(weight_2d).collect();
+    let mut output = vec![0.0; spec.out_channels * oh * ow];
+    for ty in 0..oh.div_ceil(4) {
+        for tx in 0..ow.div_ceil(4) {
+            let patches: Vec<[[f32; 6]; 6]> = (0..spec.in_channels)
+                .map(|ci| {
+                    let value = |i: usize, j: usize| {
+                        let y = (4 * ty + i) as isize - spec.padding[0] as isize;
+                        let x = (4 * tx + j) as isize - spec.padding[1] as isize;
+                        padded(input, size, ci, y, x)
+                    };
+                    let columns: [[f32; 6]; 6] = std::array::from_fn(|j| {
+                        input_1d(Scalar, std::array::from_fn(|i| value(i, j)))
+                    });
+                    std::array::from_fn(|i| {
+                        input_1d(Scalar, std::array::from_fn(|j| columns[j][i]))
+                    })
+                })
+                .collect();
+            for co in 0..spec.out_channels {
+                let mut sums = [[0.0; 6]; 6];
+                for (ci, patch) in patches.iter().enumerate() {
+                    for i in 0..6 {
+                        for j in 0..6 {
+                            sums[i][j] = fma(
+                                patch[i][j],
+                                transformed[co * spec.in_channels + ci][i][j],
+                                sums[i][j],
+                            );
+                        }
+                    }
+                }
+                let columns: [[f32; 4]; 6] =
+                    std::array::from_fn(|j| output_1d(Scalar, std::array::from_fn(|i| sums[i][j])));
+                for i in 0..4 {
+                    let row = output_1d(Scalar, std::array::from_fn(|j| columns[j][i]));
+                    for (j, value) in row.into_iter().enumerate() {
+                        let (y, x) = (4 * ty + i, 4 * tx + j);
+                        if y < oh && x < ow {
+                            output[(co * oh + y) * ow + x] = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    output
+}

@@ -1,0 +1,231 @@
+//! Every form equals the naive reference bit for bit, on every level and any number of threads.
+
+use super::*;
+use crate::float_env::tests::with_hostile_host;
+use proptest::prelude::*;
+
+/// Values in (-1, 1) from a seed; some are zero or negative zero.
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        match state % 16 {
+            0 => 0.0,
+            1 => -0.0,
+            _ => (state >> 40) as f32 / (1 << 23) as f32 - 1.0,
+        }
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    spec: Conv2dSpec,
+    size: [usize; 2],
+    bias: bool,
+    residual: bool,
+    relu: bool,
+    seed: u64,
+}
+
+impl Case {
+    fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        size: [usize; 2],
+    ) -> Self {
+        let [in_channels, out_channels] = channels;
+        let pair = |x| [x, x];
+        let spec = Conv2dSpec {
+            in_channels,
+            out_channels,
+            kernel: pair(kernel),
+            stride: pair(stride),
+            padding: pair(padding),
+        };
+        Self { spec, size, bias: true, residual: true, relu: true, seed: 1 }
+    }
+
+    fn check(&self, threads: usize) {
+        let Self { spec, size, .. } = self;
+        let Ok(out) = spec.output_size(*size) else {
+            return;
+        };
+        let input = values(spec.in_channels * size[0] * size[1], self.seed);
+        let weight = values(spec.weights().unwrap(), self.seed + 1);
+        let bias = self.bias.then(|| values(spec.out_channels, self.seed + 2));
+        let residual =
+            self.residual.then(|| values(spec.out_channels * out[0] * out[1], self.seed + 3));
+        let expected = reference::conv2d(
+            spec,
+            &weight,
+            bias.as_deref(),
+            &input,
+            *size,
+            residual.as_deref(),
+            self.relu,
+        );
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for level in Level::available() {
+            let conv = Conv2d::new(*level, *spec, &weight, bias.as_deref()).unwrap();
+            let mut actual = vec![f32::NAN; expected.len()];
+            pool.install(|| {
+                with_hostile_host(|| {
+                    conv.forward_nchw(&input, *size, residual.as_deref(), self.relu, &mut actual)
+                        .unwrap();
+                });
+            });
+            for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
+                assert_eq!(
+                    a.to_bits(),
+                    e.to_bits(),
+                    "{level}, {threads} threads, value {i}: {a} != {e}, {self:?}"
+                );
+            }
+        }
+    }
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let channels = prop_oneof![1usize..8, 15usize..18, 30usize..35, Just(48), Just(65)];
+    let outputs = prop_oneof![1usize..8, 15usize..18, 30usize..35, Just(49), Just(64)];
+    let size = prop::array::uniform2(prop_oneof![1usize..8, 8usize..40]);
+    let spec = (
+        channels,
+        outputs,
+        prop::array::uniform2(1usize..5),
+        prop::array::uniform2(1usize..4),
+        prop::array::uniform2(0usize..4),
+    );
+    (spec, size, any::<[bool; 3]>(), any::<u64>()).prop_map(
+        |(
+            (in_channels, out_channels, kernel, stride, padding),
+            size,
+            [bias, residual, relu],
+            seed,
+        )| Case {
+            spec: Conv2dSpec { in_channels, out_channels, kernel, stride, padding },
+            size,
+            bias,
+            residual,
+            relu,
+            seed: seed >> 8,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_form_equals_the_reference(case in any_case(), threads in 1usize..4) {
+        case.check(threads);
+    }
+
+    #[test]
+    fn winograd_equals_the_reference(mut case in any_case(), threads in 1usize..4) {
+        case.spec.in_channels += 15;
+        case.spec.out_channels += 15;
+        case.spec.kernel = [3, 3];
+        case.spec.stride = [1, 1];
+        case.check(threads);
+    }
+}
+
+#[test]
+fn ragged_sizes_equal_the_reference() {
+    for n in [1, 13, 14, 15, 28, 29] {
+        Case::new([16, 32], 1, 1, 0, [1, n]).check(2);
+        Case::new([3, 33], 7, 2, 3, [n, n + 1]).check(2);
+        Case::new([17, 16], 3, 2, 1, [n, 7]).check(2);
+        Case::new([16, 48], 3, 1, 1, [n, n]).check(2);
+    }
+}
+
+#[test]
+fn chains_longer_than_a_block_are_resumed_not_added() {
+    Case::new([1040, 33], 1, 1, 0, [5, 7]).check(2);
+}
+
+#[test]
+fn many_tiles_give_the_bits_that_few_tiles_give() {
+    Case::new([16, 16], 3, 1, 1, [61, 67]).check(3);
+    Case::new([40, 36], 3, 1, 1, [45, 97]).check(2);
+}
+
+#[test]
+fn images_of_one_call_never_meet() {
+    let case = Case::new([24, 20], 3, 1, 1, [9, 10]);
+    let weight = values(case.spec.weights().unwrap(), 5);
+    let sizes = [[9, 10], [40, 50], [3, 2], [1, 1]];
+    let inputs = sizes.map(|size| values(24 * size[0] * size[1], 9));
+    for level in Level::available() {
+        let conv = Conv2d::new(*level, case.spec, &weight, None).unwrap();
+        let blocked: Vec<BlockedBuffer> = sizes
+            .iter()
+            .zip(&inputs)
+            .map(|(size, input)| {
+                BlockedBuffer::from_chw(BlockedShape::new(24, *size), input).unwrap()
+            })
+            .collect();
+        let mut outputs = sizes.map(|size| BlockedBuffer::zeroed(BlockedShape::new(20, size)));
+        let mut items: Vec<Item<'_>> = blocked
+            .iter()
+            .zip(&mut outputs)
+            .map(|(b, o)| Item {
+                input: Input::Blocked(b.as_ref()),
+                residual: None,
+                output: o.as_mut(),
+            })
+            .collect();
+        conv.forward(&mut items, false).unwrap();
+        for ((size, input), output) in sizes.iter().zip(&inputs).zip(&outputs) {
+            let mut together = vec![0.0; 20 * size[0] * size[1]];
+            output.as_ref().to_chw(&mut together).unwrap();
+            let mut alone = vec![0.0; together.len()];
+            conv.forward_nchw(input, *size, None, false, &mut alone).unwrap();
+            assert_eq!(together, alone);
+        }
+    }
+}
+
+#[test]
+fn winograd_is_close_to_the_direct_form_in_f64() {
+    let case = Case::new([64, 16], 3, 1, 1, [13, 11]);
+    let input = values(64 * 13 * 11, 3);
+    let weight = values(case.spec.weights().unwrap(), 4);
+    let actual = reference::conv2d(&case.spec, &weight, None, &input, case.size, None, false);
+    for co in 0..16 {
+        for y in 0..13 {
+            for x in 0..11 {
+                let mut sum = 0.0f64;
+                for ci in 0..64 {
+                    for (ky, kx) in (0..9).map(|k| (k / 3, k % 3)) {
+                        let (iy, ix) = (y + ky, x + kx);
+                        if (1..14).contains(&iy) && (1..12).contains(&ix) {
+                            let value = input[(ci * 13 + iy - 1) * 11 + ix - 1];
+                            sum += f64::from(value)
+                                * f64::from(weight[((co * 64 + ci) * 3 + ky) * 3 + kx]);
+                        }
+                    }
+                }
+                let error = f64::from(actual[(co * 13 + y) * 11 + x]) - sum;
+                assert!(error.abs() < 1e-4, "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_length_is_an_error_that_names_it() {
+    let spec = Case::new([16, 16], 3, 1, 1, [4, 4]).spec;
+    let error = Conv2d::new(Level::PORTABLE, spec, &[0.0; 5], None).unwrap_err();
+    assert_eq!(error.to_string(), "conv2d weight: expected 2304 values, got 5");
+    let huge = Conv2dSpec { in_channels: usize::MAX, ..spec };
+    assert!(huge.weights().is_err());
+    assert!(spec.output_size([0, 4]).is_err());
+}

@@ -1,0 +1,205 @@
+//! The matrix kernel under every convolution: a register tile of pixels x output channels, each
+//! output one fused chain over k.
+//!
+//! For each of `P` pixels and `N` vectors of output channels the tile keeps one accumulator and
+//! walks k upwards: one broadcast input value times one vector of weights. Where input value k of a
+//! pixel lies is a table (`offsets`), so the same tile serves 1x1, strided and planar convolutions
+//! and the products of Winograd's form. A tile started at k > 0 resumes the accumulators it stored.
+
+// Indexed loops, and no closures, where vectors are handled: an iterator's or closure's body is a
+// function of its own that does not have the CPU level's instructions until it is inlined.
+#![allow(clippy::needless_range_loop)]
+
+use crate::buffer::AlignedBuffer;
+use crate::simd::{LANES, Simd};
+
+/// Output channels that lie side by side in packed weights.
+pub(crate) const CHUNK: usize = 2 * LANES;
+
+/// A k x n matrix of weights packed as [n / 32][k][32], zero where n ends.
+#[derive(Clone, Debug)]
+pub(crate) struct PackedMatrix {
+    k: usize,
+    n: usize,
+    data: AlignedBuffer,
+}
+
+impl PackedMatrix {
+    /// Packs `value(k, n)`.
+    pub(crate) fn pack(k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let mut data = AlignedBuffer::zeroed(n.div_ceil(CHUNK) * k * CHUNK);
+        for (chunk, columns) in data.as_mut_slice().chunks_exact_mut((k * CHUNK).max(1)).enumerate()
+        {
+            let first = chunk * CHUNK;
+            for (row, values) in columns.chunks_exact_mut(CHUNK).enumerate() {
+                for (column, out) in values.iter_mut().enumerate().take(n - first) {
+                    *out = value(row, first + column);
+                }
+            }
+        }
+        Self { k, n, data }
+    }
+
+    /// The length of the chains.
+    pub(crate) fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Groups of 32 output channels.
+    pub(crate) fn chunks(&self) -> usize {
+        self.n.div_ceil(CHUNK)
+    }
+
+    /// The weights of one chunk, [k][32].
+    pub(crate) fn chunk(&self, chunk: usize) -> &[f32] {
+        &self.data.as_slice()[chunk * self.k * CHUNK..][..self.k * CHUNK]
+    }
+}
+
+/// What happens to an accumulator once its chain is done, each step rounded on its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    /// Added first: one value per output channel, padded to a whole chunk.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// `x < 0 ? +0 : x`, last.
+    pub(crate) relu: bool,
+    /// Stores past the caches; the task must fence.
+    pub(crate) stream: bool,
+}
+
+/// Where a register tile's results go: `valid` pixels of the first of `vectors` blocks start at
+/// `out`, the next block's lie `plane` values further; the residual, if any, lies likewise.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) out: *mut f32,
+    pub(crate) plane: usize,
+    pub(crate) residual: Option<*const f32>,
+    pub(crate) residual_plane: usize,
+    pub(crate) valid: usize,
+    pub(crate) vectors: usize,
+}
+
+/// Fresh accumulators: +0.
+#[inline(always)]
+pub(crate) fn zeros<S: Simd, const P: usize, const N: usize>(s: S) -> [[S::V; N]; P] {
+    [[s.splat(0.0); N]; P]
+}
+
+/// Adds the products of `offsets.len()` more k to the accumulators.
+///
+/// Pixel p's value k is at `input + offsets[k] + p * step`, where `step` is `STEP`, or, where that is 0,
+/// the argument.
+///
+/// # Safety
+/// All those values are readable for each pixel of the tile, and `weights` holds
+/// `offsets.len()` rows of 32.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const STEP: usize>(
+    s: S,
+    acc: &mut [[S::V; N]; P],
+    input: *const f32,
+    step: usize,
+    offsets: &[u32],
+    weights: *const f32,
+) {
+    let step = if STEP == 0 { step } else { STEP };
+    // The accumulators live in a local so that the compiler keeps them in registers.
+    let mut local = *acc;
+    let mut w = weights;
+    for offset in offsets {
+        // SAFETY: the caller promises that every pixel's value and the row of weights are readable;
+        // a prefetch may go anywhere.
+        unsafe {
+            let a = input.add(*offset as usize);
+            let mut row = [s.splat(0.0); N];
+            for n in 0..N {
+                row[n] = s.load(w.add(n * LANES));
+                s.prefetch(w.wrapping_add(1024 + n * LANES));
+            }
+            for p in 0..P {
+                let x = s.splat(*a.add(p * step));
+                for n in 0..N {
+                    local[p][n] = s.fma(x, row[n], local[p][n]);
+                }
+            }
+            w = w.add(CHUNK);
+        }
+    }
+    *acc = local;
+}
+
+/// Loads accumulators that [`store`] left, to resume their chains.
+///
+/// # Safety
+/// `target` describes readable values.
+#[inline(always)]
+pub(crate) unsafe fn resume<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    target: &Target,
+) -> [[S::V; N]; P] {
+    let mut acc = zeros::<S, P, N>(s);
+    for n in 0..N.min(target.vectors) {
+        for p in 0..P.min(target.valid) {
+            // SAFETY: pixel p < valid of vector n < vectors is readable by the caller's promise.
+            acc[p][n] = unsafe { s.load(target.out.add(n * target.plane + p * LANES)) };
+        }
+    }
+    acc
+}
+
+/// Stores unfinished accumulators.
+///
+/// # Safety
+/// `target` describes writable values that no other task touches.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    acc: &[[S::V; N]; P],
+    target: &Target,
+) {
+    for n in 0..N.min(target.vectors) {
+        for p in 0..P.min(target.valid) {
+            // SAFETY: pixel p < valid of vector n < vectors is writable by the caller's promise.
+            unsafe { s.store(target.out.add(n * target.plane + p * LANES), acc[p][n]) };
+        }
+    }
+}
+
+/// Finishes accumulators and stores the results. `channel` is the first output channel.
+///
+/// # Safety
+/// `target` describes writable values that no other task touches, its residual readable ones, and
+/// where `finish.stream` is set the output is aligned to 64 bytes.
+#[inline(always)]
+pub(crate) unsafe fn finish<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    acc: &[[S::V; N]; P],
+    target: &Target,
+    finish: &Finish<'_>,
+    channel: usize,
+) {
+    for n in 0..N.min(target.vectors) {
+        let bias = match finish.bias {
+            // SAFETY: the slice holds 16 values: the bias is padded to a whole chunk.
+            Some(bias) => Some(unsafe { s.load(bias[channel + n * LANES..][..LANES].as_ptr()) }),
+            None => None,
+        };
+        for p in 0..P.min(target.valid) {
+            let mut v = acc[p][n];
+            if let Some(bias) = bias {
+                v = s.add(v, bias);
+            }
+            // SAFETY: pixel p < valid of vector n < vectors is ours by the caller's promise.
+            unsafe {
+                if let Some(residual) = target.residual {
+                    v = s.add(v, s.load(residual.add(n * target.residual_plane + p * LANES)));
+                }
+                if finish.relu {
+                    v = s.relu(v);
+                }
+                let out = target.out.add(n * target.plane + p * LANES);
+                if finish.stream { s.stream(out, v) } else { s.store(out, v) }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+use super::*;
+use crate::simd::hard_f32;
+use crate::testing::{assert_same_bits, everywhere, in_ieee, levels, values};
+use proptest::prelude::*;
+
+/// The scalar definition of each value.
+fn scalar(f: impl Fn(f32) -> f32, input: &[f32]) -> Vec<f32> {
+    in_ieee(input, |input| input.iter().map(|x| f(*x)).collect())
+}
+
+/// All values whose bits are a multiple of `stride`, from the lowest to the highest, in pieces.
+fn in_order(stride: u32, mut task: impl FnMut(&[f32])) {
+    let half = 0x7f80_0000 / stride;
+    let negative = (0..=half).rev().map(|i| f32::from_bits(0x8000_0000 | (i * stride)));
+    let positive = (0..=half).map(|i| f32::from_bits(i * stride));
+    let mut piece = Vec::with_capacity(1 << 16);
+    for x in negative.chain(positive) {
+        piece.push(x);
+        if piece.len() == piece.capacity() {
+            task(&piece);
+            piece.clear();
+        }
+    }
+    task(&piece);
+}
+
+/// The error of `actual` in units in the last place of `exact`; below the smallest normal number,
+/// in units of the smallest subnormal.
+fn ulps(actual: f32, exact: f64) -> f64 {
+    let smallest = -126;
+    let exponent = ((exact.to_bits() >> 52) as i32 & 0x7ff) - 1023;
+    let exponent = if exponent < smallest { smallest } else { exponent };
+    let unit = f64::from_bits(((exponent - 23 + 1023) as u64) << 52);
+    ((f64::from(actual) - exact) / unit).abs()
+}
+
+#[derive(Default, Debug)]
+struct Worst {
+    normal: (f64, f32),
+    subnormal: (f64, f32),
+}
+
+impl Worst {
+    fn note(&mut self, x: f32, actual: f32, exact: f64) {
+        if exact > f64::from(f32::MAX) {
+            return;
+        }
+        let error = ulps(actual, exact);
+        let worst = if exact < f64::from(f32::MIN_POSITIVE) {
+            &mut self.subnormal
+        } else {
+            &mut self.normal
+        };
+        if error > worst.0 {
+            *worst = (error, x);
+        }
+    }
+}
+
+/// Accuracy and order of exp and sigmoid over every `stride`-th value.
+#[allow(clippy::disallowed_methods)] // f64 from the C library is what we compare with
+fn sweep(stride: u32) -> [Worst; 2] {
+    let level = Level::best();
+    let mut worst = [Worst::default(), Worst::default()];
+    let mut last = [0.0f32; 2];
+    let mut output = Vec::new();
+    in_order(stride, |input| {
+        for (function, worst) in worst.iter_mut().enumerate() {
+            output.clear();
+            output.extend_from_slice(input);
+            match function {
+                0 => exp_in_place(level, &mut output),
+                _ => sigmoid_in_place(level, &mut output),
+            }
+            for (x, y) in input.iter().zip(&output) {
+                assert!(last[function] <= *y, "falls at {x:e}: {:e}, {y:e}", last[function]);
+                last[function] = *y;
+                let x64 = f64::from(*x);
+                let exact = match function {
+                    0 if x64 > 89.0 => f64::INFINITY,
+                    0 => x64.exp(),
+                    _ => 1.0 / (1.0 + (-x64).exp()),
+                };
+                worst.note(*x, *y, exact);
+            }
+        }
+    });
+    assert_eq!(last, [f32::INFINITY, 1.0]);
+    worst
+}
+
+#[test]
+fn exp_and_sigmoid_are_accurate_and_never_fall() {
+    let [exp, sigmoid] = sweep(1499);
+    assert!(exp.normal.0 < 0.65 && exp.subnormal.0 < 1.0, "{exp:?}");
+    assert!(sigmoid.normal.0 < 2.5, "{sigmoid:?}");
+}
+
+/// Four thousand million values: minutes in release.
+#[test]
+#[ignore = "takes minutes; run in release when exp or sigmoid change"]
+fn exp_and_sigmoid_are_accurate_and_never_fall_over_all_values() {
+    println!("{:#?}", sweep(1));
+}
+
+#[test]
+fn special_values_have_their_limits() {
+    for (x, y) in [
+        (0.0, 1.0),
+        (-0.0, 1.0),
+        (f32::INFINITY, f32::INFINITY),
+        (f32::NEG_INFINITY, 0.0),
+        (1.0, std::f32::consts::E),
+        (-104.0, 0.0),
+        (f32::MAX, f32::INFINITY),
+        (f32::MIN, 0.0),
+        (f32::from_bits(1), 1.0),
+    ] {
+        assert_eq!(exp(x).to_bits(), f32::to_bits(y), "exp({x:e})");
+    }
+    assert!(exp(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());
+    assert!(exp(-f32::NAN).is_nan() && sigmoid(-f32::NAN).is_nan());
+    assert_eq!(sigmoid(0.0), 0.5);
+    assert_eq!(sigmoid(-0.0), 0.5);
+    assert_eq!(sigmoid(f32::INFINITY), 1.0);
+    assert_eq!(sigmoid(-100.0), 0.0);
+}
+
+#[test]
+fn slices_of_any_length_equal_the_scalar_definitions() {
+    everywhere(|level| {
+        for len in [0, 1, 15, 16, 17, 31, 257, PIECE - 1, PIECE, 2 * PIECE + 3] {
+            let a = values(len as u64, len, true);
+            let b = values(len as u64 + 1, len, true);
+            let mut out = vec![f32::NAN; len];
+
+            exp_slice(level, &a, &mut out).unwrap();
+            assert_same_bits(&out, &scalar(exp, &a), format!("{level} exp"));
+            sigmoid_slice(level, &a, &mut out).unwrap();
+            assert_same_bits(&out, &scalar(sigmoid, &a), format!("{level} sigmoid"));
+            relu(level, &a, &mut out).unwrap();
+            let expected = scalar(|x| if x < 0.0 { 0.0 } else { x }, &a);
+            assert_same_bits(&out, &expected, format!("{level} relu"));
+
+            let mut out = a.clone();
+            relu_in_place(level, &mut out);
+            assert_same_bits(&out, &expected, format!("{level} relu in place"));
+            let mut out = a.clone();
+            exp_in_place(level, &mut out);
+            assert_same_bits(&out, &scalar(exp, &a), format!("{level} exp in place"));
+            let mut out = a.clone();
+            sigmoid_in_place(level, &mut out);
+            assert_same_bits(&out, &scalar(sigmoid, &a), format!("{level} sigmoid in place"));
+
+            let sums =
+                in_ieee((&a, &b), |(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>());
+            let mut out = vec![f32::NAN; len];
+            add(level, &a, &b, &mut out).unwrap();
+            assert_same_bits(&out, &sums, format!("{level} add"));
+            let mut out = a.clone();
+            add_in_place(level, &mut out, &b).unwrap();
+            assert_same_bits(&out, &sums, format!("{level} add in place"));
+        }
+    });
+}
+
+proptest! {
+    #[test]
+    fn any_values_equal_the_scalar_definitions(input in prop::collection::vec(
+        prop_oneof![hard_f32(), -110.0f32..110.0], 0..70,
+    )) {
+        for level in levels() {
+            let mut out = vec![f32::NAN; input.len()];
+            exp_slice(level, &input, &mut out).unwrap();
+            assert_same_bits(&out, &scalar(exp, &input), format!("{level} exp"));
+            sigmoid_slice(level, &input, &mut out).unwrap();
+            assert_same_bits(&out, &scalar(sigmoid, &input), format!("{level} sigmoid"));
+        }
+    }
+}
+
+#[test]
+fn lengths_that_differ_are_errors() {
+    let level = Level::best();
+    assert!(relu(level, &[0.0; 2], &mut [0.0; 3]).is_err());
+    assert!(exp_slice(level, &[0.0; 4], &mut [0.0; 3]).is_err());
+    assert!(add(level, &[0.0; 2], &[0.0; 3], &mut [0.0; 3]).is_err());
+    assert!(add(level, &[0.0; 3], &[0.0; 4], &mut [0.0; 3]).is_err());
+    assert!(add_in_place(level, &mut [0.0; 3], &[0.0; 4]).is_err());
+}

@@ -1,0 +1,42 @@
+//! Max-pooling as its definition says it: the oracle that every level must equal.
+
+use super::MaxPool2dSpec;
+use crate::Result;
+
+/// [`super::max_pool2d_nchw`], one output after the other.
+///
+/// # Errors
+/// As [`MaxPool2dSpec::output_size`].
+///
+/// # Panics
+/// The input is too short.
+pub fn max_pool2d(
+    spec: &MaxPool2dSpec,
+    channels: usize,
+    [height, width]: [usize; 2],
+    input: &[f32],
+) -> Result<Vec<f32>> {
+    let [out_height, out_width] = spec.output_size([height, width])?;
+    let mut output = Vec::with_capacity(channels * out_height * out_width);
+    for c in 0..channels {
+        for oy in 0..out_height {
+            for ox in 0..out_width {
+                let mut best = f32::NEG_INFINITY;
+                for ky in 0..spec.kernel[0] {
+                    for kx in 0..spec.kernel[1] {
+                        let y = (oy * spec.stride[0] + ky).wrapping_sub(spec.padding[0]);
+                        let x = (ox * spec.stride[1] + kx).wrapping_sub(spec.padding[1]);
+                        if y < height && x < width {
+                            let value = input[(c * height + y) * width + x];
+                            if value > best || value.is_nan() {
+                                best = value;
+                            }
+                        }
+                    }
+                }
+                output.push(best);
+            }
+        }
+    }
+    Ok(output)
+}

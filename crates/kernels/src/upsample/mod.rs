@@ -1,0 +1,115 @@
+//! Nearest-neighbour upsampling to an exact size, added to a finer map: the top-down step of an FPN.
+//!
+//! Output (c, y, x) is `lateral(c, y, x) + coarse(c, source(y), source(x))`, rounded once, where per
+//! axis `source(i) = min(floor(i * scale), coarse_len - 1)` and `scale = coarse_len / fine_len`, both in
+//! f32 and rounded, as PyTorch's `nearest` mode does it.
+
+mod kernel;
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
+use crate::{Error, Level, Result, strips, with_ieee};
+use kernel::Rows;
+
+const WHAT: &str = "upsample_nearest_add";
+
+/// `output = lateral + coarse`, upsampled to the size of `lateral`. Sizes may also shrink.
+///
+/// # Errors
+/// The shapes have different channels, `output` is not shaped as `lateral`, or `coarse` is empty.
+///
+/// Mirrors `torch.nn.functional.interpolate(mode="nearest", size=...)` and the addition in
+/// `torchvision.ops.FeaturePyramidNetwork`.
+pub fn upsample_nearest_add(
+    level: Level,
+    coarse: Blocked,
+    lateral: Blocked,
+    output: &mut BlockedMut,
+) -> Result<()> {
+    if lateral.shape() != output.shape() {
+        let (lateral, output) = (lateral.shape(), output.shape());
+        return refuse(format!("the output is {output:?}, expected {lateral:?}"));
+    }
+    run(level, coarse, Some(lateral), output)
+}
+
+/// [`upsample_nearest_add`] where the output already holds the lateral map.
+///
+/// # Errors
+/// As [`upsample_nearest_add`].
+pub fn upsample_nearest_add_in_place(
+    level: Level,
+    coarse: Blocked,
+    output: &mut BlockedMut,
+) -> Result<()> {
+    run(level, coarse, None, output)
+}
+
+/// [`upsample_nearest_add`] on slices in (c, y, x) order; sizes are height and width.
+///
+/// # Errors
+/// As [`upsample_nearest_add`], and where a slice's length does not match its shape.
+///
+/// ```
+/// use retinanet_kernels::{Level, upsample::upsample_nearest_add_nchw};
+/// let mut output = [0.0; 3];
+/// upsample_nearest_add_nchw(Level::best(), 1, [1, 2], [1, 3], &[1.0, 2.0], &[10.0; 3], &mut output)?;
+/// assert_eq!(output, [11.0, 11.0, 12.0]);
+/// # Ok::<(), retinanet_kernels::Error>(())
+/// ```
+pub fn upsample_nearest_add_nchw(
+    level: Level,
+    channels: usize,
+    coarse_size: [usize; 2],
+    fine_size: [usize; 2],
+    coarse: &[f32],
+    lateral: &[f32],
+    output: &mut [f32],
+) -> Result<()> {
+    let coarse = BlockedBuffer::from_chw(BlockedShape::new(channels, coarse_size), coarse)?;
+    let mut fine = BlockedBuffer::from_chw(BlockedShape::new(channels, fine_size), lateral)?;
+    upsample_nearest_add_in_place(level, coarse.as_ref(), &mut fine.as_mut())?;
+    fine.as_ref().to_chw(output)
+}
+
+fn run(
+    level: Level,
+    coarse: Blocked,
+    lateral: Option<Blocked>,
+    output: &mut BlockedMut,
+) -> Result<()> {
+    let (from, to) = (coarse.shape(), output.shape());
+    if from.channels != to.channels {
+        return refuse(format!(
+            "the coarse map has {} channels, expected {}",
+            from.channels, to.channels
+        ));
+    }
+    if to.is_empty() {
+        return Ok(());
+    }
+    if from.is_empty() {
+        return refuse(format!("the coarse map is empty: {from:?}"));
+    }
+    let rows = with_ieee(|| sources(from.height, to.height));
+    let columns = with_ieee(|| sources(from.width, to.width));
+    strips::for_each(output, |strip| {
+        level.run(Rows { coarse, lateral, rows: &rows, columns: &columns, strip });
+    });
+    Ok(())
+}
+
+/// The coarse index that each fine one reads.
+// Never inlined, so that no step can be moved out of the IEEE environment that the caller set up.
+#[inline(never)]
+fn sources(coarse: usize, fine: usize) -> Vec<usize> {
+    let scale = coarse as f32 / fine as f32;
+    // A cast rounds towards zero, which is `floor` for what is not negative.
+    (0..fine).map(|i| ((i as f32 * scale) as usize).min(coarse - 1)).collect()
+}
+
+fn refuse<T>(reason: String) -> Result<T> {
+    Err(Error::Shape { what: WHAT, reason })
+}

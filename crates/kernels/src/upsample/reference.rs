@@ -1,0 +1,29 @@
+//! Upsampling as the [module](super) defines it: the oracle that every level must equal.
+
+/// [`super::upsample_nearest_add_nchw`], one output after the other.
+///
+/// # Panics
+/// A slice is too short.
+pub fn upsample_nearest_add(
+    channels: usize,
+    [coarse_height, coarse_width]: [usize; 2],
+    [height, width]: [usize; 2],
+    coarse: &[f32],
+    lateral: &[f32],
+) -> Vec<f32> {
+    let source = |i: usize, coarse: usize, fine: usize| {
+        let scale = coarse as f32 / fine as f32;
+        ((i as f32 * scale).floor() as usize).min(coarse - 1)
+    };
+    let mut output = Vec::with_capacity(lateral.len());
+    for c in 0..channels {
+        for y in 0..height {
+            let from = (c * coarse_height + source(y, coarse_height, height)) * coarse_width;
+            for x in 0..width {
+                let fine = lateral[(c * height + y) * width + x];
+                output.push(fine + coarse[from + source(x, coarse_width, width)]);
+            }
+        }
+    }
+    output
+}

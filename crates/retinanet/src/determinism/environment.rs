@@ -1,0 +1,282 @@
+//! What an answer was computed with, for a report or a receipt.
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use super::mode::device_name;
+use super::{Determinism, Digest, Mode, SettingProblem};
+
+/// The versions of what takes part in an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// This crate.
+    pub retinanet: String,
+    /// The arithmetic.
+    pub retinanet_kernels: String,
+    /// The image library; this crate requires exactly this release.
+    pub image: String,
+    /// The JPEG decoder; this crate requires exactly this release.
+    pub zune_jpeg: String,
+    /// The PNG decoder; this crate requires exactly this release.
+    pub png: String,
+    /// The candle release this crate is tested with. candle does not tell its version, and a
+    /// program may have been built with a later compatible one; no bit of a strict answer on the
+    /// CPU comes from candle's arithmetic.
+    pub candle_tested: String,
+}
+
+impl Versions {
+    fn current() -> Self {
+        Self {
+            retinanet: env!("CARGO_PKG_VERSION").to_owned(),
+            retinanet_kernels: retinanet_kernels::VERSION.to_owned(),
+            image: IMAGE.to_owned(),
+            zune_jpeg: ZUNE_JPEG.to_owned(),
+            png: PNG.to_owned(),
+            candle_tested: CANDLE.to_owned(),
+        }
+    }
+}
+
+// A test compares these with Cargo.lock.
+const IMAGE: &str = "0.25.10";
+const ZUNE_JPEG: &str = "0.5.15";
+const PNG: &str = "0.18.1";
+const CANDLE: &str = "0.11.1";
+
+/// The CPU an answer was computed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cpu {
+    /// The architecture, as Rust names it (`x86_64`, `aarch64`).
+    pub architecture: String,
+    /// The brand, where the operating system tells it (Linux on x86).
+    pub brand: Option<String>,
+    /// The level of the kernels in use (`portable`, `avx2`, `avx512`).
+    pub level: String,
+}
+
+/// What an answer was computed with.
+///
+/// In strict mode only the versions, the weights and the input decide the bits; the rest is there to
+/// explain a difference, should one appear. `Display` writes a table of two aligned columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Versions of the parts.
+    pub versions: Versions,
+    /// Strict or fast.
+    pub mode: Mode,
+    /// The seed.
+    pub seed: u64,
+    /// The operating system, as Rust names it (`linux`, `macos`, `windows`).
+    pub os: String,
+    /// The CPU.
+    pub cpu: Cpu,
+    /// The device (`cpu`, `cuda:0`).
+    pub device: String,
+    /// How many threads the kernels use.
+    pub threads: usize,
+    /// Features of this crate that were compiled in.
+    pub features: Vec<String>,
+    /// Whether debug assertions were compiled in.
+    pub debug_build: bool,
+    /// SHA-256 of the weights file; `None` where no file was loaded.
+    pub weights_sha256: Option<Digest>,
+    /// Settings that break determinism, each with its remedy.
+    pub problems: Vec<SettingProblem>,
+}
+
+impl Environment {
+    /// Describes this process; `cpu_level` is the level of the kernels in use.
+    ///
+    /// ```
+    /// use candle_core::Device;
+    /// use retinanet::determinism::{Determinism, Environment};
+    ///
+    /// let determinism = Determinism::default();
+    /// print!("{}", Environment::capture(&determinism, "portable", &Device::Cpu, 1, None));
+    /// ```
+    pub fn capture(
+        determinism: &Determinism,
+        cpu_level: impl std::fmt::Display,
+        device: &Device,
+        threads: usize,
+        weights_sha256: Option<Digest>,
+    ) -> Self {
+        let features = [
+            ("fetch", cfg!(feature = "fetch")),
+            ("cuda", cfg!(feature = "cuda")),
+            ("cudnn", cfg!(feature = "cudnn")),
+        ];
+        Self {
+            versions: Versions::current(),
+            mode: determinism.mode(),
+            seed: determinism.seed(),
+            os: std::env::consts::OS.to_owned(),
+            cpu: Cpu {
+                architecture: std::env::consts::ARCH.to_owned(),
+                brand: cpu_brand(),
+                level: cpu_level.to_string(),
+            },
+            device: device_name(device),
+            threads,
+            features: features
+                .iter()
+                .filter(|(_, on)| *on)
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            debug_build: cfg!(debug_assertions),
+            weights_sha256,
+            problems: determinism.setting_problems(device),
+        }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let versions = &self.versions;
+        let brand = self.cpu.brand.as_deref().unwrap_or("brand unknown");
+        let none = || "none".to_owned();
+        let mut rows = vec![
+            ("retinanet", versions.retinanet.clone()),
+            ("retinanet-kernels", versions.retinanet_kernels.clone()),
+            ("image", versions.image.clone()),
+            ("zune-jpeg", versions.zune_jpeg.clone()),
+            ("png", versions.png.clone()),
+            ("candle", format!("tested with {}", versions.candle_tested)),
+            ("mode", self.mode.to_string()),
+            ("seed", self.seed.to_string()),
+            ("os", self.os.clone()),
+            ("cpu", format!("{}, {brand}", self.cpu.architecture)),
+            ("cpu level", self.cpu.level.clone()),
+            ("device", self.device.clone()),
+            ("threads", self.threads.to_string()),
+            ("features", if self.features.is_empty() { none() } else { self.features.join(", ") }),
+            ("build", if self.debug_build { "debug" } else { "release" }.to_owned()),
+            ("weights sha256", self.weights_sha256.map_or_else(none, |d| d.to_string())),
+        ];
+        if self.problems.is_empty() {
+            rows.push(("problems", none()));
+        }
+        rows.extend(self.problems.iter().map(|p| ("problem", p.to_string())));
+        rows
+    }
+}
+
+impl std::fmt::Display for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rows = self.rows();
+        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in rows {
+            // Values may come from a receipt, so nothing in them reaches a terminal unescaped.
+            let value: String = value
+                .chars()
+                .flat_map(|c| {
+                    let (plain, escaped) = if c.is_control() {
+                        (None, Some(c.escape_debug()))
+                    } else {
+                        (Some(c), None)
+                    };
+                    plain.into_iter().chain(escaped.into_iter().flatten())
+                })
+                .collect();
+            writeln!(f, "{name:width$}  {value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The first processor's name in /proc/cpuinfo.
+fn cpu_brand() -> Option<String> {
+    brand_in(&std::fs::read_to_string("/proc/cpuinfo").ok()?)
+}
+
+fn brand_in(cpuinfo: &str) -> Option<String> {
+    cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == "model name")
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capture(determinism: &Determinism) -> Environment {
+        let weights = Digest::from_bytes([0xab; 32]);
+        Environment::capture(determinism, "avx2", &Device::Cpu, 3, Some(weights))
+    }
+
+    fn lock_file() -> String {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        ["../../Cargo.lock", "Cargo.lock"]
+            .iter()
+            .find_map(|path| std::fs::read_to_string(here.join(path)).ok())
+            .expect("Cargo.lock in the workspace or the package")
+    }
+
+    #[test]
+    fn reported_versions_are_the_locked_ones() {
+        let lock: toml::Table = lock_file().parse().unwrap();
+        let locked = |name: &str| -> Vec<String> {
+            let packages = lock["package"].as_array().unwrap();
+            let named = packages.iter().filter(|p| p["name"].as_str() == Some(name));
+            named.map(|p| p["version"].as_str().unwrap().to_owned()).collect()
+        };
+        for (name, version) in [
+            ("retinanet", env!("CARGO_PKG_VERSION")),
+            ("retinanet-kernels", retinanet_kernels::VERSION),
+            ("image", IMAGE),
+            ("zune-jpeg", ZUNE_JPEG),
+            ("png", PNG),
+            ("candle-core", CANDLE),
+            ("candle-nn", CANDLE),
+        ] {
+            assert_eq!(locked(name), [version], "{name}");
+        }
+    }
+
+    #[test]
+    fn it_says_what_the_answer_was_computed_with() {
+        let environment = capture(&Determinism::strict(7));
+        assert_eq!(environment.cpu.level, "avx2");
+        assert_eq!((environment.threads, environment.seed), (3, 7));
+        assert_eq!(environment.problems, []);
+        assert_eq!(environment.features.contains(&"fetch".to_owned()), cfg!(feature = "fetch"));
+    }
+
+    #[test]
+    fn fast_mode_is_reported_as_a_problem_with_its_remedy() {
+        let text = capture(&Determinism::fast()).to_string();
+        assert!(text.contains("use Determinism::strict(seed)"), "{text}");
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_free_of_control_characters() {
+        let mut environment = capture(&Determinism::default());
+        environment.cpu.brand = Some("evil\x1b[2J\nname".to_owned());
+        let text = environment.to_string();
+        assert!(!text.contains('\x1b'));
+        assert!(text.contains(r"evil\u{1b}[2J\nname"), "{text}");
+        for line in text.lines() {
+            assert_eq!(&line[17..19], "  ", "{line:?}");
+            assert_ne!(line.as_bytes()[19], b' ', "{line:?}");
+        }
+        assert!(text.contains(&"ab".repeat(32)));
+    }
+
+    #[test]
+    fn it_survives_json() {
+        let environment = capture(&Determinism::fast());
+        let json = serde_json::to_string(&environment).unwrap();
+        assert_eq!(serde_json::from_str::<Environment>(&json).unwrap(), environment);
+    }
+
+    #[test]
+    fn the_brand_is_the_first_model_name() {
+        let text = "processor\t: 0\nmodel name\t: Some CPU @ 2.0GHz\nmodel name\t: other\n";
+        assert_eq!(brand_in(text).unwrap(), "Some CPU @ 2.0GHz");
+        assert_eq!(brand_in("CPU implementer\t: 0x41\n"), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! The value a user builds once: mode and seed.
+
+use candle_core::conv::CudnnFwdAlgo;
+use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
+
+use super::settings::{self, SettingProblem};
+use super::{DeterminismError, Purpose, Stream};
+use crate::Result;
+
+/// The seed of [`Determinism::default`] and [`Determinism::fast`].
+pub const DEFAULT_SEED: u64 = 3407;
+
+/// How far the promise of equal bits reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// The same bits on every machine; what cannot keep that promise is an error.
+    Strict,
+    /// Whatever the device does fastest, in any float format; random numbers are still seeded.
+    Fast,
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Strict => "strict",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+/// How repeatable an answer must be, and the seed behind every random number.
+///
+/// Build one value and hand it to whatever needs it; there is no global state.
+///
+/// ```
+/// use retinanet::determinism::{Determinism, Mode, Purpose};
+///
+/// let determinism = Determinism::strict(3407);
+/// assert_eq!(determinism, Determinism::default());
+/// assert_eq!(determinism.mode(), Mode::Strict);
+///
+/// // The same order of images in epoch 2, on every machine, whatever was drawn before.
+/// let mut images = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
+/// determinism.stream(Purpose::Shuffle, "train", 2).shuffle(&mut images);
+/// assert_eq!(images, ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Determinism {
+    mode: Mode,
+    seed: u64,
+}
+
+impl Default for Determinism {
+    /// [`Determinism::strict`] with [`DEFAULT_SEED`].
+    fn default() -> Self {
+        Self::strict(DEFAULT_SEED)
+    }
+}
+
+impl Determinism {
+    /// The same bits everywhere, or an error that says why not.
+    pub fn strict(seed: u64) -> Self {
+        Self { mode: Mode::Strict, seed }
+    }
+
+    /// No promise about bits: the fastest kernels, any float format, still seeded.
+    pub fn fast() -> Self {
+        Self { mode: Mode::Fast, seed: DEFAULT_SEED }
+    }
+
+    /// The same mode with another seed.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether the mode is [`Mode::Strict`].
+    pub fn is_strict(&self) -> bool {
+        self.mode == Mode::Strict
+    }
+
+    /// The random stream for `purpose`, `name` and `index` (an epoch, a worker, a sample).
+    ///
+    /// Both modes draw the same numbers.
+    pub fn stream(&self, purpose: Purpose, name: &str, index: u64) -> Stream {
+        Stream::new(self.seed, purpose, name, index)
+    }
+
+    /// Refuses a number format that breaks the promise: in strict mode, all but f32.
+    ///
+    /// # Errors
+    /// [`DeterminismError::Dtype`].
+    pub fn check_dtype(&self, dtype: DType) -> Result<()> {
+        if self.is_strict() && dtype != DType::F32 {
+            return Err(DeterminismError::Dtype { dtype: dtype.as_str() }.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses, in strict mode, an operation that has no deterministic implementation on `device`.
+    ///
+    /// The caller knows whether it has one; this is the single place that makes the error, so
+    /// that no operation falls back silently.
+    ///
+    /// # Errors
+    /// [`DeterminismError::UnsupportedOperation`] where `has_deterministic` is false.
+    pub fn check_operation(
+        &self,
+        operation: &str,
+        device: &Device,
+        has_deterministic: bool,
+    ) -> Result<()> {
+        if self.is_strict() && !has_deterministic {
+            return Err(DeterminismError::UnsupportedOperation {
+                operation: operation.to_owned(),
+                device: device_name(device),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The cuDNN algorithm to ask for in a forward convolution; `None` leaves it to cuDNN's heuristic.
+    ///
+    /// The heuristic may answer differently for another driver, shape or amount of free memory. The
+    /// algorithm pinned in strict mode needs no choice of a transform.
+    pub fn cudnn_forward_algorithm(&self) -> Option<CudnnFwdAlgo> {
+        self.is_strict().then_some(CudnnFwdAlgo::ImplicitPrecompGemm)
+    }
+
+    /// Readies a device: checks its settings, forbids TF32 and seeds candle's own generator.
+    ///
+    /// candle cannot seed its CPU generator, so on the CPU there is nothing to do and nothing of
+    /// candle's random numbers is repeatable: draw from [`Determinism::stream`], and initialise
+    /// with [`Determinism::var_builder`].
+    ///
+    /// On CUDA the seed goes to candle's generator in both modes. Strict mode also keeps candle's
+    /// f32 matrix products off TF32, for the whole process, and refuses to go on unless
+    /// `CUBLAS_WORKSPACE_CONFIG` and `NVIDIA_TF32_OVERRIDE` are set as
+    /// [`cuda_setting_problems`](super::cuda_setting_problems) describes. The libraries read these
+    /// variables when they start, so they must be set before the program does.
+    ///
+    /// # Errors
+    /// [`DeterminismError::Settings`] lists every wrong setting with its remedy;
+    /// [`DeterminismError::UnsupportedOperation`] on Metal in strict mode; candle's error where
+    /// seeding fails.
+    pub fn prepare_device(&self, device: &Device) -> Result<()> {
+        match device {
+            Device::Cpu => return Ok(()),
+            Device::Cuda(_) => {
+                if self.is_strict() {
+                    let problems = settings::cuda_setting_problems(process_variable);
+                    if !problems.is_empty() {
+                        return Err(DeterminismError::Settings { problems }.into());
+                    }
+                    candle_core::cuda::set_gemm_reduced_precision_f32(false);
+                }
+            }
+            Device::Metal(_) => self.check_operation("conv2d", device, false)?,
+        }
+        device.set_seed(self.seed)?;
+        Ok(())
+    }
+
+    /// What about this process and device breaks determinism, with the remedy of each.
+    pub(super) fn setting_problems(&self, device: &Device) -> Vec<SettingProblem> {
+        let mut problems = Vec::new();
+        if !self.is_strict() {
+            problems.push(SettingProblem::fast_mode());
+        }
+        if device.is_cuda() {
+            problems.extend(settings::cuda_setting_problems(process_variable));
+        }
+        problems
+    }
+}
+
+fn process_variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// `cpu`, `cuda:0`, `metal:0`.
+pub(super) fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn the_default_is_strict_with_seed_3407() {
+        let default = Determinism::default();
+        assert_eq!(default, Determinism::strict(3407));
+        assert_eq!((default.mode(), default.seed()), (Mode::Strict, 3407));
+        assert_ne!(default, Determinism::fast());
+        assert_eq!(Determinism::fast().with_seed(5).seed(), 5);
+    }
+
+    #[test]
+    fn strict_refuses_every_format_but_f32() {
+        let strict = Determinism::default();
+        strict.check_dtype(DType::F32).unwrap();
+        for dtype in [DType::F16, DType::BF16, DType::F64] {
+            let message = strict.check_dtype(dtype).unwrap_err().to_string();
+            assert!(message.contains(dtype.as_str()), "{message}");
+            Determinism::fast().check_dtype(dtype).unwrap();
+        }
+    }
+
+    #[test]
+    fn strict_names_the_operation_it_refuses() {
+        let strict = Determinism::default();
+        strict.check_operation("max_pool2d", &Device::Cpu, true).unwrap();
+        let error = strict.check_operation("scatter_add", &Device::Cpu, false).unwrap_err();
+        assert!(matches!(
+            &error,
+            Error::Determinism(DeterminismError::UnsupportedOperation { operation, device })
+                if operation == "scatter_add" && device == "cpu"
+        ));
+        Determinism::fast().check_operation("scatter_add", &Device::Cpu, false).unwrap();
+    }
+
+    #[test]
+    fn a_cpu_needs_no_preparation() {
+        Determinism::default().prepare_device(&Device::Cpu).unwrap();
+        Determinism::fast().prepare_device(&Device::Cpu).unwrap();
+    }
+
+    #[test]
+    fn it_survives_json_and_refuses_unknown_fields() {
+        let value = Determinism::fast().with_seed(u64::MAX);
+        let text = serde_json::to_string(&value).unwrap();
+        assert_eq!(text, r#"{"mode":"fast","seed":18446744073709551615}"#);
+        assert_eq!(serde_json::from_str::<Determinism>(&text).unwrap(), value);
+        assert!(
+            serde_json::from_str::<Determinism>(r#"{"mode":"fast","seed":1,"sead":2}"#).is_err()
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! Writing files so that a reader never sees half of one.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file could not be written; what stood under its name before, if anything, is unchanged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot write {path:?}: {source}; check that its folder exists, is writable and has room, and that the name is not a folder's"
+)]
+pub struct WriteError {
+    /// The file that was to be written.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Writes a file under a temporary name in the same folder, flushes it to the disk, then renames it.
+///
+/// `write` fills the file. When it fails, or anything after it, the temporary file is removed and
+/// `path` is left as it was.
+///
+/// # Errors
+///
+/// [`WriteError`], naming `path`.
+pub(crate) fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    try_write(path, write).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn try_write(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
+    if path.file_name().is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".retinanet-").suffix(".tmp");
+    // The default is a private file; an output should follow the user's umask like any other.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(folder)?;
+    let mut writer = BufWriter::new(temporary.as_file_mut());
+    write(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    // The name's own durability; not every file system lets a folder be opened or flushed.
+    #[cfg(unix)]
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        for content in [b"first".as_slice(), b"second"] {
+            write_atomically(&path, |file| file.write_all(content)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        }
+        assert_eq!(names(folder.path()), ["out.bin"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file_and_leaves_no_half_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        std::fs::write(&path, b"old").unwrap();
+        let error = write_atomically(&path, |file| {
+            file.write_all(&[7; 100_000])?;
+            Err(io::Error::other("no more ink"))
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("out.bin\": no more ink"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["out.bin"]);
+    }
+
+    #[test]
+    fn errors_name_the_path_and_escape_it() {
+        let error = write_atomically(Path::new("no such\u{1b}folder/out.png"), |_| Ok(()));
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains(r#""no such\u{1b}folder/out.png""#), "{message}");
+        assert!(message.contains("check that its folder exists"), "{message}");
+        assert!(write_atomically(Path::new(".."), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.png");
+        std::fs::create_dir(&path).unwrap();
+        write_atomically(&path, |file| file.write_all(b"x")).unwrap_err();
+        assert_eq!(names(folder.path()), ["out.png"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_follows_the_umask_rather_than_being_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours", "plain"].map(|name| folder.path().join(name));
+        write_atomically(&ours, |file| file.write_all(b"x")).unwrap();
+        std::fs::write(&plain, b"x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}

@@ -1,0 +1,262 @@
+//! Files to pixels, within limits. The decoders' versions are pinned: pixels are part of the answer.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use ::image::metadata::Orientation;
+use ::image::{DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader};
+
+use super::{Image, ImageError, jpeg};
+use crate::Result;
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// What an image may cost.
+    pub limits: DecodeLimits,
+    /// Turn the picture upright as its EXIF (or TIFF) orientation says. Default: yes.
+    pub apply_exif_orientation: bool,
+    /// Decode what is left of a damaged JPEG, grey where data is missing, as most viewers do.
+    /// Default: no, a damaged file is an error.
+    pub accept_damaged_jpeg: bool,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self {
+            limits: DecodeLimits::default(),
+            apply_exif_orientation: true,
+            accept_damaged_jpeg: false,
+        }
+    }
+}
+
+/// The most an image may cost; checked against its header, before its pixels are decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// The largest encoded file. Default: 256 MiB.
+    pub max_file_bytes: u64,
+    /// The most pixels, width times height. Default: 100 million (10,000 x 10,000).
+    pub max_pixels: u64,
+    /// The most memory, estimated from the header, that decoding may take. Default: 2 GiB.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_file_bytes: 256 << 20, max_pixels: 100_000_000, max_memory_bytes: 2 << 30 }
+    }
+}
+
+/// Pixels as stored, and how to turn them upright.
+pub(super) struct Decoded {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) rgb: Vec<u8>,
+    pub(super) orientation: Orientation,
+}
+
+/// The limits, with the name to blame.
+pub(super) struct Checks<'a> {
+    pub(super) name: &'a str,
+    pub(super) limits: &'a DecodeLimits,
+}
+
+impl Checks<'_> {
+    /// Holds a header's sides, and what a pixel costs in memory, against the limits.
+    pub(super) fn check(
+        &self,
+        width: usize,
+        height: usize,
+        bytes_per_pixel: u64,
+    ) -> Result<(), ImageError> {
+        let name = self.name.to_owned();
+        let (width, height) = (width as u64, height as u64);
+        let pixels = width.saturating_mul(height);
+        let DecodeLimits { max_pixels, max_memory_bytes, .. } = *self.limits;
+        if pixels == 0 {
+            Err(ImageError::ZeroSide { name, width, height })
+        } else if pixels > max_pixels {
+            Err(ImageError::TooManyPixels { name, width, height, limit: max_pixels })
+        } else if pixels.saturating_mul(bytes_per_pixel) > max_memory_bytes {
+            Err(ImageError::TooMuchMemory { name, limit: max_memory_bytes })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Image {
+    /// Reads and decodes an image file with the default [`DecodeOptions`].
+    ///
+    /// The format is told by the content, not the name: JPEG, PNG, BMP, GIF, WebP, TIFF, PNM.
+    /// - Grey becomes RGB with three equal channels; alpha is dropped, not composited; of 16-bit
+    ///   samples the high byte is kept. So do PIL and torchvision.
+    /// - CMYK and YCCK JPEGs are taken as Adobe stores them (inverted), like PIL, whose RGB differs
+    ///   by at most 2 of 255. Other JPEGs differ from PIL's (libjpeg-turbo) by at most 3, the last
+    ///   column and row of subsampled pictures aside. No colour profile is applied.
+    /// - Of an animation the first frame is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`], naming the path: missing or unreadable file, folder, empty file, no image,
+    /// unsupported variant, damaged or cut short, over a limit.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &DecodeOptions::default())
+    }
+
+    /// [`open`](Self::open) with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.to_string_lossy().into_owned();
+        let bytes = read(path, &name, options.limits.max_file_bytes)?;
+        Self::decode_with(&bytes, &name, options)
+    }
+
+    /// Decodes an encoded image with the default [`DecodeOptions`]; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn decode(bytes: &[u8], name: &str) -> Result<Self> {
+        Self::decode_with(bytes, name, &DecodeOptions::default())
+    }
+
+    /// [`decode`](Self::decode) with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn decode_with(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Self> {
+        let limit = options.limits.max_file_bytes;
+        if bytes.is_empty() {
+            return Err(ImageError::Empty { name: name.to_owned() }.into());
+        }
+        if bytes.len() as u64 > limit {
+            return Err(ImageError::FileTooLarge { name: name.to_owned(), limit }.into());
+        }
+        let decoded = match ::image::guess_format(bytes) {
+            Ok(ImageFormat::Jpeg) => jpeg::decode(bytes, name, options)?,
+            Ok(format) => decode_other(bytes, format, name, options)?,
+            Err(_) => {
+                let start = bytes[..bytes.len().min(16)].escape_ascii().to_string();
+                return Err(ImageError::UnknownFormat { name: name.to_owned(), start }.into());
+            }
+        };
+        let upright =
+            !options.apply_exif_orientation || decoded.orientation == Orientation::NoTransforms;
+        if upright {
+            return Self::from_rgb8(decoded.width, decoded.height, decoded.rgb);
+        }
+        turn_upright(decoded)
+    }
+}
+
+fn read(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
+    let unreadable = |source| ImageError::Read { name: name.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(ImageError::IsFolder { name: name.to_owned() });
+    }
+    if metadata.len() > limit {
+        return Err(ImageError::FileTooLarge { name: name.to_owned(), limit });
+    }
+    // A device or a growing file may hold more than its metadata says.
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Every format but JPEG, by the `image` crate.
+fn decode_other(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &str,
+    options: &DecodeOptions,
+) -> Result<Decoded, ImageError> {
+    let refuse = |error: ::image::ImageError| translate(error, format, name, &options.limits);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = ::image::Limits::no_limits();
+    limits.max_alloc = Some(options.limits.max_memory_bytes);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(refuse)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    // As stored, as RGB, and the copy that turns the picture upright.
+    let bytes_per_pixel = u64::from(decoder.color_type().bytes_per_pixel()) + 3 + 3;
+    Checks { name, limits: &options.limits }.check(width, height, bytes_per_pixel)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(refuse)?;
+    let rgb = to_rgb8(pixels).ok_or_else(|| ImageError::Unsupported {
+        name: name.to_owned(),
+        format: format!("{format:?}"),
+        reason: "its samples are neither 8-bit nor 16-bit integers".to_owned(),
+    })?;
+    Ok(Decoded { width, height, rgb, orientation })
+}
+
+/// Drops alpha, repeats grey, keeps the high byte of 16-bit samples; `None` for float samples.
+fn to_rgb8(pixels: DynamicImage) -> Option<Vec<u8>> {
+    fn rgb<T: Copy>(samples: &[T], channels: usize, to_u8: impl Fn(T) -> u8) -> Vec<u8> {
+        let pick = if channels < 3 { [0, 0, 0] } else { [0, 1, 2] };
+        samples.chunks_exact(channels).flat_map(|p| pick.map(|i| to_u8(p[i]))).collect()
+    }
+    let same = |sample: u8| sample;
+    let high = |sample: u16| (sample >> 8) as u8;
+    Some(match pixels {
+        DynamicImage::ImageRgb8(p) => p.into_raw(),
+        DynamicImage::ImageLuma8(p) => rgb(&p, 1, same),
+        DynamicImage::ImageLumaA8(p) => rgb(&p, 2, same),
+        DynamicImage::ImageRgba8(p) => rgb(&p, 4, same),
+        DynamicImage::ImageLuma16(p) => rgb(&p, 1, high),
+        DynamicImage::ImageLumaA16(p) => rgb(&p, 2, high),
+        DynamicImage::ImageRgb16(p) => rgb(&p, 3, high),
+        DynamicImage::ImageRgba16(p) => rgb(&p, 4, high),
+        _ => return None,
+    })
+}
+
+fn translate(
+    error: ::image::ImageError,
+    format: ImageFormat,
+    name: &str,
+    limits: &DecodeLimits,
+) -> ImageError {
+    let name = name.to_owned();
+    match error {
+        ::image::ImageError::Limits(_) => {
+            ImageError::TooMuchMemory { name, limit: limits.max_memory_bytes }
+        }
+        ::image::ImageError::Unsupported(error) => ImageError::Unsupported {
+            name,
+            format: format!("{format:?}"),
+            reason: error.to_string().escape_debug().to_string(),
+        },
+        error => ImageError::Damaged {
+            name,
+            format: format!("{format:?}"),
+            reason: error.to_string().escape_debug().to_string(),
+        },
+    }
+}
+
+fn turn_upright(decoded: Decoded) -> Result<Image> {
+    let Decoded { width, height, rgb, orientation } = decoded;
+    let side = |side: usize| u32::try_from(side).ok();
+    let buffer = side(width)
+        .zip(side(height))
+        .and_then(|(width, height)| ImageBuffer::from_raw(width, height, rgb));
+    let Some(buffer) = buffer else {
+        return Err(ImageError::PixelCount { width, height, actual: 0 }.into());
+    };
+    let mut image = DynamicImage::ImageRgb8(buffer);
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    Image::from_rgb8(width, height, image.into_rgb8().into_raw())
+}

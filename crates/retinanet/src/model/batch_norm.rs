@@ -1,0 +1,154 @@
+//! Batch normalisation at inference, folded into the convolution before it.
+
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use super::tensor_spec::{TensorSpec, full_name};
+use crate::Result;
+
+/// Which batch norm the backbone was built with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNormConfig {
+    /// Whether it is torchvision's `FrozenBatchNorm2d` (all four tensors are buffers) or
+    /// `torch.nn.BatchNorm2d` (weight and bias are parameters). At inference the two compute the
+    /// same; a plain one may bring `num_batches_tracked` along.
+    pub frozen: bool,
+    /// Added to the variance. It is in no weights file.
+    pub eps: f64,
+}
+
+impl BatchNormConfig {
+    /// `torch.nn.BatchNorm2d` with its default eps of 1e-5, as in v2.
+    pub const PLAIN: Self = Self { frozen: false, eps: 1e-5 };
+
+    /// `FrozenBatchNorm2d` with eps overwritten to 0, as torchvision does for v1's COCO weights.
+    pub const FROZEN_EPS_0: Self = Self { frozen: true, eps: 0.0 };
+}
+
+impl Default for BatchNormConfig {
+    /// [`BatchNormConfig::PLAIN`]: torchvision's ResNet default.
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+/// A batch norm as a checkpoint stores it.
+pub(crate) struct BatchNormSite {
+    /// Its path, relative to the layer that holds it.
+    pub(crate) path: String,
+    pub(crate) channels: usize,
+    pub(crate) config: BatchNormConfig,
+}
+
+impl BatchNormSite {
+    /// weight, bias, running_mean, running_var: each of shape (channels).
+    pub(crate) fn tensors(&self) -> [TensorSpec; 4] {
+        let spec = |name: &str, init: f64, is_parameter: bool| {
+            let name = format!("{}.{name}", self.path);
+            TensorSpec {
+                is_parameter,
+                ..TensorSpec::new(name, &[self.channels], Init::Const(init))
+            }
+        };
+        [
+            spec("weight", 1.0, !self.config.frozen),
+            spec("bias", 0.0, !self.config.frozen),
+            spec("running_mean", 0.0, false),
+            spec("running_var", 1.0, false),
+        ]
+    }
+
+    /// Scales the convolution's `weight` (channels first) in place and returns its bias.
+    ///
+    /// In f64, rounded once: scale = weight / sqrt(running_var + eps), w' = w * scale,
+    /// b' = bias - running_mean * scale.
+    ///
+    /// # Errors
+    /// [`ModelError`] when a tensor is missing, mis-shaped or not finite, when running_var + eps is
+    /// not positive, or when a folded value is not finite in f32.
+    pub(crate) fn fold(&self, vb: &VarBuilder, conv_weight: &mut [f32]) -> Result<Vec<f32>> {
+        let [weight, bias, mean, variance] = self.tensors();
+        let (weight, bias) = (weight.load(vb)?, bias.load(vb)?);
+        let (mean, variance) = (mean.load(vb)?, variance.load(vb)?);
+        let eps = self.config.eps;
+        let refuse = |channel: usize, reason: String| ModelError::BatchNorm {
+            name: full_name(vb, &self.path),
+            channel,
+            reason,
+            eps,
+        };
+        let per_channel = conv_weight.len() / self.channels;
+        let mut folded_bias = Vec::with_capacity(self.channels);
+        for (channel, taps) in conv_weight.chunks_exact_mut(per_channel).enumerate() {
+            let spread = f64::from(variance[channel]) + eps;
+            if !(spread > 0.0 && spread.is_finite()) {
+                let reason = format!("running_var + eps is {spread}, which must be above 0");
+                return Err(refuse(channel, reason).into());
+            }
+            let scale = f64::from(weight[channel]) / spread.sqrt();
+            for tap in &mut *taps {
+                *tap = (f64::from(*tap) * scale) as f32;
+            }
+            let shift = (f64::from(bias[channel]) - f64::from(mean[channel]) * scale) as f32;
+            if !shift.is_finite() || taps.iter().any(|tap| !tap.is_finite()) {
+                let reason = format!("a folded weight leaves f32's range (scale {scale})");
+                return Err(refuse(channel, reason).into());
+            }
+            folded_bias.push(shift);
+        }
+        Ok(folded_bias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+
+    fn fold(variance: f32, eps: f64, conv_weight: &mut [f32]) -> Result<Vec<f32>> {
+        let tensor = |value: f32| Tensor::from_slice(&[value], 1, &Device::Cpu).unwrap();
+        let tensors = HashMap::from([
+            ("body.bn1.weight".to_owned(), tensor(0.3)),
+            ("body.bn1.bias".to_owned(), tensor(0.7)),
+            ("body.bn1.running_mean".to_owned(), tensor(-0.2)),
+            ("body.bn1.running_var".to_owned(), tensor(variance)),
+        ]);
+        let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let site = BatchNormSite {
+            path: "bn1".to_owned(),
+            channels: 1,
+            config: BatchNormConfig { frozen: true, eps },
+        };
+        site.fold(&vb.pp("body"), conv_weight)
+    }
+
+    #[test]
+    fn folding_rounds_once_from_f64() {
+        let mut weight = [0.1f32, -1.7];
+        let bias = fold(0.37, 1e-5, &mut weight).unwrap();
+        let scale = f64::from(0.3f32) / (f64::from(0.37f32) + 1e-5).sqrt();
+        assert_eq!(weight[0], (f64::from(0.1f32) * scale) as f32);
+        assert_eq!(weight[1], (f64::from(-1.7f32) * scale) as f32);
+        let expected = f64::from(0.7f32) - f64::from(-0.2f32) * scale;
+        assert_eq!(bias, [expected as f32]);
+    }
+
+    #[test]
+    fn a_variance_of_zero_without_eps_names_the_layer() {
+        let error = fold(0.0, 0.0, &mut [1.0]).unwrap_err().to_string();
+        assert!(error.contains("\"body.bn1\", channel 0"), "{error}");
+        assert!(error.contains("eps (0)"), "{error}");
+        assert!(fold(-1.0, 1e-5, &mut [1.0]).is_err());
+    }
+
+    #[test]
+    fn a_folded_weight_beyond_f32_is_refused() {
+        let error = fold(1e-30, 0.0, &mut [1e38]).unwrap_err().to_string();
+        assert!(error.contains("f32's range"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! One convolution as a checkpoint stores it: where its tensors are and how they become an
+//! operation.
+
+use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use candle_nn::{Init, VarBuilder};
+use retinanet_kernels::with_ieee;
+
+use super::batch_norm::{BatchNormConfig, BatchNormSite};
+use super::tensor_spec::TensorSpec;
+use crate::Result;
+use crate::ops::{Conv2d, Conv2dSpec, Level};
+
+/// torchvision's initialisation of ResNet's convolutions: Kaiming normal, fan out, ReLU.
+pub(crate) const KAIMING_NORMAL_FAN_OUT: Init = Init::Kaiming {
+    dist: NormalOrUniform::Normal,
+    fan: FanInOut::FanOut,
+    non_linearity: NonLinearity::ReLU,
+};
+
+/// torchvision's initialisation of the FPN's convolutions: Kaiming uniform with a = 1 (gain 1).
+pub(crate) const KAIMING_UNIFORM_FAN_IN: Init = Init::Kaiming {
+    dist: NormalOrUniform::Uniform,
+    fan: FanInOut::FanIn,
+    non_linearity: NonLinearity::Linear,
+};
+
+/// What shifts a convolution's outputs.
+pub(crate) enum Shift {
+    /// Nothing.
+    None,
+    /// A bias of its own, initialised to a constant.
+    Bias(f64),
+    /// A batch norm, folded into weights and bias.
+    BatchNorm(BatchNormSite),
+}
+
+/// A convolution of the network.
+pub(crate) struct ConvSite {
+    /// Its path, relative to the layer that holds it.
+    pub(crate) path: String,
+    pub(crate) spec: Conv2dSpec,
+    pub(crate) init: Init,
+    pub(crate) shift: Shift,
+}
+
+/// A square convolution that keeps the size at stride 1 (padding = kernel / 2).
+pub(crate) fn same_conv(
+    in_channels: usize,
+    out_channels: usize,
+    kernel: usize,
+    stride: usize,
+) -> Conv2dSpec {
+    Conv2dSpec {
+        in_channels,
+        out_channels,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2; 2],
+    }
+}
+
+impl ConvSite {
+    /// A convolution without bias and the batch norm after it.
+    pub(crate) fn with_batch_norm(
+        path: &str,
+        norm_path: &str,
+        spec: Conv2dSpec,
+        config: BatchNormConfig,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            spec,
+            init: KAIMING_NORMAL_FAN_OUT,
+            shift: Shift::BatchNorm(BatchNormSite {
+                path: norm_path.to_owned(),
+                channels: spec.out_channels,
+                config,
+            }),
+        }
+    }
+
+    fn weight(&self) -> TensorSpec {
+        let Conv2dSpec { in_channels, out_channels, kernel, .. } = self.spec;
+        let shape = [out_channels, in_channels, kernel[0], kernel[1]];
+        TensorSpec::new(format!("{}.weight", self.path), &shape, self.init)
+    }
+
+    fn bias(&self, value: f64) -> TensorSpec {
+        let shape = [self.spec.out_channels];
+        TensorSpec::new(format!("{}.bias", self.path), &shape, Init::Const(value))
+    }
+
+    /// The tensors it needs.
+    pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
+        let mut tensors = vec![self.weight()];
+        match &self.shift {
+            Shift::None => {}
+            Shift::Bias(value) => tensors.push(self.bias(*value)),
+            Shift::BatchNorm(norm) => tensors.extend(norm.tensors()),
+        }
+        tensors
+    }
+
+    /// Loads, folds and packs; the tensors are dropped.
+    pub(crate) fn build(&self, level: Level, vb: &VarBuilder) -> Result<Conv2d> {
+        // Folding and packing compute, so they too need the default rounding and subnormals.
+        with_ieee(|| {
+            let mut weight = self.weight().load(vb)?;
+            let bias = match &self.shift {
+                Shift::None => None,
+                Shift::Bias(value) => Some(self.bias(*value).load(vb)?),
+                Shift::BatchNorm(norm) => Some(norm.fold(vb, &mut weight)?),
+            };
+            Conv2d::new(level, self.spec, &weight, bias.as_deref())
+        })
+    }
+}

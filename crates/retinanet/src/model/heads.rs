@@ -1,0 +1,264 @@
+//! The classification and regression heads, shared by all levels.
+
+use candle_core::{Module, Tensor};
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use super::conv_site::{ConvSite, Shift, same_conv};
+use super::group_norm::{GroupNormConfig, GroupNormSite};
+use super::tensor_spec::TensorSpec;
+use crate::Result;
+use crate::ops::{Conv2d, GroupNorm, Level};
+
+/// -ln((1 - p) / p) for p = 0.01: at first, every anchor is an object with this probability (Lin et
+/// al., "Focal Loss for Dense Object Detection", section 4.1).
+const PRIOR_LOGIT: f64 = -4.59511985013459;
+
+/// The initialisation of the heads' convolutions (the same paper).
+const HEAD_INIT: Init = Init::Randn { mean: 0.0, stdev: 0.01 };
+
+/// More convolutions than any head has.
+const MAX_CONVS: usize = 64;
+/// More output channels than a head can sensibly have (anchors x classes).
+const MAX_OUTPUTS: usize = 1 << 20;
+
+/// The shape of both heads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadConfig {
+    /// 3x3 convolutions before the last one.
+    pub num_convs: usize,
+    /// The norm after each of them. With one, the convolutions have no bias.
+    pub group_norm: Option<GroupNormConfig>,
+}
+
+impl Default for HeadConfig {
+    /// Four convolutions with GroupNorm: torchvision's v2 head.
+    fn default() -> Self {
+        Self { num_convs: 4, group_norm: Some(GroupNormConfig::default()) }
+    }
+}
+
+impl HeadConfig {
+    /// Checks heads over maps of `channels` with `outputs` channels in the last convolution.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] naming the field.
+    pub(crate) fn validate(&self, channels: usize, outputs: usize) -> Result<(), ModelError> {
+        if self.num_convs > MAX_CONVS {
+            let reason = format!("is {}; expected 0 to {MAX_CONVS}", self.num_convs);
+            return Err(ModelError::config("head.num_convs", reason));
+        }
+        if let Some(GroupNormConfig { groups, eps }) = self.group_norm {
+            if groups == 0 || !channels.is_multiple_of(groups) {
+                let reason = format!("is {groups}, which does not divide {channels} channels");
+                return Err(ModelError::config("head.group_norm.groups", reason));
+            }
+            if !(eps > 0.0 && eps <= 1.0) {
+                let reason = format!("is {eps}; expected a value above 0, up to 1");
+                return Err(ModelError::config("head.group_norm.eps", reason));
+            }
+        }
+        if !(1..=MAX_OUTPUTS).contains(&outputs) {
+            let reason = format!("would have {outputs} outputs; expected 1 to {MAX_OUTPUTS}");
+            return Err(ModelError::config("head", reason));
+        }
+        Ok(())
+    }
+}
+
+/// One of the two heads as a checkpoint stores it.
+struct HeadSite<'a> {
+    config: &'a HeadConfig,
+    channels: usize,
+    /// The last convolution's path.
+    output: &'static str,
+    outputs: usize,
+    output_bias: f64,
+}
+
+impl HeadSite<'_> {
+    fn conv(&self, index: usize) -> ConvSite {
+        ConvSite {
+            path: format!("conv.{index}.0"),
+            spec: same_conv(self.channels, self.channels, 3, 1),
+            init: HEAD_INIT,
+            shift: match self.config.group_norm {
+                Some(_) => Shift::None,
+                None => Shift::Bias(0.0),
+            },
+        }
+    }
+
+    fn norm(&self, index: usize) -> Option<GroupNormSite> {
+        self.config.group_norm.map(|config| GroupNormSite {
+            path: format!("conv.{index}.1"),
+            channels: self.channels,
+            config,
+        })
+    }
+
+    fn output(&self) -> ConvSite {
+        ConvSite {
+            path: self.output.to_owned(),
+            spec: same_conv(self.channels, self.outputs, 3, 1),
+            init: HEAD_INIT,
+            shift: Shift::Bias(self.output_bias),
+        }
+    }
+
+    fn tensors(&self) -> Vec<TensorSpec> {
+        let mut tensors = Vec::new();
+        for index in 0..self.config.num_convs {
+            tensors.extend(self.conv(index).tensors());
+            tensors.extend(self.norm(index).iter().flat_map(GroupNormSite::tensors));
+        }
+        tensors.extend(self.output().tensors());
+        tensors
+    }
+
+    fn build(&self, level: Level, vb: &VarBuilder) -> Result<PredictionHead> {
+        let layer = |index| -> Result<(Conv2d, Option<GroupNorm>)> {
+            let norm = self.norm(index);
+            Ok((
+                self.conv(index).build(level, vb)?,
+                norm.map(|norm| norm.build(level, vb)).transpose()?,
+            ))
+        };
+        Ok(PredictionHead {
+            convs: (0..self.config.num_convs).map(layer).collect::<Result<_>>()?,
+            output: self.output().build(level, vb)?,
+        })
+    }
+}
+
+/// A head: a tower of 3x3 convolutions (each with an optional GroupNorm, then ReLU) and a last one
+/// that predicts.
+///
+/// (N, channels, H, W) to (N, outputs, H, W).
+#[derive(Debug, Clone)]
+pub struct PredictionHead {
+    /// The tower's convolutions and norms.
+    pub(crate) convs: Vec<(Conv2d, Option<GroupNorm>)>,
+    pub(crate) output: Conv2d,
+}
+
+impl Module for PredictionHead {
+    /// # Errors
+    /// When `features` is not f32 (N, channels, H, W) on the CPU.
+    fn forward(&self, features: &Tensor) -> candle_core::Result<Tensor> {
+        let mut x = features.clone();
+        for (conv, norm) in &self.convs {
+            x = match norm {
+                Some(norm) => norm.forward_relu(&conv.forward(&x)?)?,
+                None => conv.forward_relu(&x)?,
+            };
+        }
+        self.output.forward(&x)
+    }
+}
+
+/// Both heads: `torchvision.models.detection.retinanet.RetinaNetHead`.
+#[derive(Debug, Clone)]
+pub struct RetinaNetHead {
+    /// Channel a * num_classes + k holds the logit of class k at anchor a.
+    pub classification_head: PredictionHead,
+    /// Channel a * 4 + c holds coordinate c (dx, dy, dw, dh) of anchor a.
+    pub regression_head: PredictionHead,
+}
+
+/// The sites of both heads with their prefixes.
+fn sites(
+    config: &HeadConfig,
+    channels: usize,
+    num_anchors: usize,
+    num_classes: usize,
+) -> Result<[(&'static str, HeadSite<'_>); 2], ModelError> {
+    // An overflow is too many outputs, which validation refuses.
+    let outputs = num_anchors.saturating_mul(num_classes);
+    config.validate(channels, outputs)?;
+    let boxes = num_anchors.saturating_mul(4);
+    config.validate(channels, boxes)?;
+    let classification =
+        HeadSite { config, channels, output: "cls_logits", outputs, output_bias: PRIOR_LOGIT };
+    let regression =
+        HeadSite { config, channels, output: "bbox_reg", outputs: boxes, output_bias: 0.0 };
+    Ok([("classification_head", classification), ("regression_head", regression)])
+}
+
+/// The tensors a checkpoint must hold, in torchvision's order.
+pub(crate) fn tensors(
+    config: &HeadConfig,
+    channels: usize,
+    num_anchors: usize,
+    num_classes: usize,
+) -> Result<Vec<TensorSpec>, ModelError> {
+    let sites = sites(config, channels, num_anchors, num_classes)?;
+    let under = |(prefix, site): (&'static str, HeadSite)| -> Vec<TensorSpec> {
+        let specs = site.tensors().into_iter();
+        specs.map(|spec| spec.under(prefix)).collect()
+    };
+    Ok(sites.into_iter().flat_map(under).collect())
+}
+
+impl RetinaNetHead {
+    /// Loads both heads over maps of `channels` from `vb`, where `classification_head` and
+    /// `regression_head` are found.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the configuration makes no head or a tensor is missing, mis-shaped or
+    /// not finite.
+    pub fn new(
+        config: &HeadConfig,
+        channels: usize,
+        num_anchors: usize,
+        num_classes: usize,
+        level: Level,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;
+        let build = |(prefix, site): (&'static str, HeadSite)| site.build(level, &vb.pp(prefix));
+        Ok(Self {
+            classification_head: build(classification)?,
+            regression_head: build(regression)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn convolutions_have_a_bias_only_without_a_norm() {
+        let names = |group_norm| -> Vec<String> {
+            let config = HeadConfig { num_convs: 1, group_norm };
+            let tensors = tensors(&config, 32, 9, 3).unwrap().into_iter();
+            let names = tensors.map(|tensor| tensor.name);
+            names.filter(|name| name.starts_with("regression_head.conv")).collect()
+        };
+        let plain = ["regression_head.conv.0.0.weight", "regression_head.conv.0.0.bias"];
+        assert_eq!(names(None), plain);
+        let normed = [
+            "regression_head.conv.0.0.weight",
+            "regression_head.conv.0.1.weight",
+            "regression_head.conv.0.1.bias",
+        ];
+        assert_eq!(names(Some(GroupNormConfig::default())), normed);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        let check = |config: HeadConfig, channels, anchors, classes| {
+            let error = tensors(&config, channels, anchors, classes).unwrap_err();
+            error.to_string()
+        };
+        let config = HeadConfig::default();
+        assert!(check(config.clone(), 40, 9, 91).contains("head.group_norm.groups"));
+        assert!(check(config.clone(), 64, usize::MAX, 91).contains("outputs"));
+        assert!(check(config, 64, 9, 0).contains("outputs"));
+        let deep = HeadConfig { num_convs: 1000, group_norm: None };
+        assert!(check(deep, 64, 9, 91).contains("head.num_convs"));
+    }
+}

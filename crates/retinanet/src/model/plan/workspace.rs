@@ -1,0 +1,89 @@
+//! Memory for feature maps that is reused from layer to layer and from image to image.
+
+use retinanet_kernels::AlignedBuffer;
+use retinanet_kernels::layout::{Blocked, BlockedMut, BlockedShape};
+
+use crate::Result;
+
+/// One image's feature map in the kernels' channel-blocked layout.
+#[derive(Debug)]
+pub(crate) struct Map {
+    shape: BlockedShape,
+    buffer: AlignedBuffer,
+}
+
+impl Map {
+    pub(crate) fn shape(&self) -> BlockedShape {
+        self.shape
+    }
+
+    pub(crate) fn as_ref(&self) -> Result<Blocked<'_>> {
+        Ok(Blocked::new(self.shape, self.buffer.as_slice())?)
+    }
+
+    pub(crate) fn as_mut(&mut self) -> Result<BlockedMut<'_>> {
+        Ok(BlockedMut::new(self.shape, self.buffer.as_mut_slice())?)
+    }
+
+    /// The values as (c, y, x).
+    pub(crate) fn to_chw(&self) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; self.shape.values()];
+        self.as_ref()?.to_chw(&mut values)?;
+        Ok(values)
+    }
+}
+
+/// The buffers that no map uses at the moment. Running the same sizes again allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    free: Vec<AlignedBuffer>,
+}
+
+/// A buffer this many times too large is left for a map that needs it...
+const LOOSE: usize = 4;
+/// ... unless it is small anyway (values).
+const SMALL: usize = 1 << 18;
+
+impl Workspace {
+    /// A map whose values are left over from before.
+    pub(crate) fn take(&mut self, shape: BlockedShape) -> Map {
+        let len = shape.len();
+        let size = |buffer: &AlignedBuffer| buffer.as_slice().len();
+        let fits = |buffer: &AlignedBuffer| (len..=len * LOOSE + SMALL).contains(&size(buffer));
+        let indices = 0..self.free.len();
+        let best =
+            indices.clone().filter(|&i| fits(&self.free[i])).min_by_key(|&i| size(&self.free[i]));
+        let mut buffer = match best {
+            Some(i) => self.free.swap_remove(i),
+            None => {
+                // The largest of those that are too small makes room, so that memory follows the
+                // largest image and not the sum of all sizes seen.
+                let small = indices
+                    .filter(|&i| size(&self.free[i]) < len)
+                    .max_by_key(|&i| size(&self.free[i]));
+                drop(small.map(|i| self.free.swap_remove(i)));
+                AlignedBuffer::zeroed(len)
+            }
+        };
+        if cfg!(test) {
+            buffer.as_mut_slice().fill(f32::NAN);
+        }
+        Map { shape, buffer }
+    }
+
+    /// Gives a map's memory back.
+    pub(crate) fn give(&mut self, map: Map) {
+        self.free.push(map.buffer);
+    }
+
+    /// Gives several maps' memory back.
+    pub(crate) fn give_all(&mut self, maps: impl IntoIterator<Item = Map>) {
+        maps.into_iter().for_each(|map| self.give(map));
+    }
+
+    /// Values that are held, in use or not: those of [`Workspace::take`]n maps are not counted.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> usize {
+        self.free.iter().map(|buffer| buffer.as_slice().len()).sum()
+    }
+}

@@ -1,0 +1,225 @@
+//! The whole network.
+
+use candle_core::{Module, Tensor};
+use candle_nn::VarBuilder;
+
+use super::tensor_spec::TensorSpec;
+use super::{
+    AnchorGenerator, Features, Fpn, LevelAnchors, ModelError, ResNet, RetinaNetConfig,
+    RetinaNetHead, RetinaNetOutput, heads,
+};
+use crate::Result;
+use crate::ops::Level;
+
+/// More parameters than any detector has: 8 GiB of f32.
+const MAX_PARAMETERS: u64 = 1 << 31;
+
+/// RetinaNet: backbone, feature pyramid, heads and anchors.
+///
+/// Lin et al., "Focal Loss for Dense Object Detection"; `torchvision.models.detection.RetinaNet`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use retinanet::model::{ResNetDepth, RetinaNet, RetinaNetConfig};
+///
+/// let mut config = RetinaNetConfig::resnet50_fpn_v2();
+/// config.backbone.depth = ResNetDepth::ResNet18;
+/// config.backbone.batch_norm.eps = 1e-3; // the zeros below have no variance
+/// config.fpn.out_channels = 32;
+/// config.num_classes = 2;
+/// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
+/// let model = RetinaNet::new(&config, vb)?;
+///
+/// let images = Tensor::zeros((1, 3, 64, 96), DType::F32, &Device::Cpu)?;
+/// let output = model.forward(&images)?;
+/// assert_eq!(output.cls_logits[0].dims(), [1, 9 * 2, 8, 12]);
+/// # Ok::<(), retinanet::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RetinaNet {
+    config: RetinaNetConfig,
+    pub(crate) backbone: ResNet,
+    pub(crate) fpn: Fpn,
+    pub(crate) head: RetinaNetHead,
+    anchors: AnchorGenerator,
+    num_anchors: usize,
+}
+
+impl RetinaNet {
+    /// Loads the model from `vb`, whose names are torchvision's (`backbone.body.conv1.weight`,
+    /// ...), for the best CPU level this machine has, or the one `RETINANET_CPU_LEVEL` names.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the configuration makes no model or a tensor is missing, mis-shaped or
+    /// not finite; a kernel error when the level named is not there.
+    pub fn new(config: &RetinaNetConfig, vb: VarBuilder) -> Result<Self> {
+        Self::with_level(config, Level::from_env()?, vb)
+    }
+
+    /// As [`RetinaNet::new`], at a given CPU level. The answer's bits do not depend on it.
+    ///
+    /// # Errors
+    /// As [`RetinaNet::new`].
+    pub fn with_level(config: &RetinaNetConfig, level: Level, vb: VarBuilder) -> Result<Self> {
+        // Before anything is loaded, for it bounds how much will be.
+        parameter_count(config)?;
+        let channels = config.fpn.out_channels;
+        let num_anchors = config.anchors.num_anchors()?;
+        let backbone = vb.pp("backbone");
+        Ok(Self {
+            backbone: ResNet::new(&config.backbone, level, backbone.pp("body"))?,
+            fpn: Fpn::new(
+                &config.fpn,
+                &config.backbone.returned_channels(),
+                level,
+                backbone.pp("fpn"),
+            )?,
+            head: RetinaNetHead::new(
+                &config.head,
+                channels,
+                num_anchors,
+                config.num_classes,
+                level,
+                vb.pp("head"),
+            )?,
+            anchors: AnchorGenerator::new(&config.anchors)?,
+            num_anchors,
+            config: config.clone(),
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &RetinaNetConfig {
+        &self.config
+    }
+
+    /// The feature maps of `images`: normalised f32 (N, 3, H, W).
+    ///
+    /// # Errors
+    /// When `images` is of another shape, dtype or device, or empty.
+    pub fn features(&self, images: &Tensor) -> candle_core::Result<Features> {
+        match *images.dims() {
+            [_, 3, h, w] if h > 0 && w > 0 => {}
+            _ => {
+                return Err(candle_core::Error::wrap(ModelError::Input {
+                    what: "the batch of images",
+                    shape: images.dims().to_vec(),
+                    expected: "(N, 3, H, W) with at least one pixel".to_owned(),
+                }));
+            }
+        }
+        let backbone = self.backbone.forward(images)?;
+        let pyramid = self.fpn.forward(&backbone)?;
+        Ok(Features {
+            backbone: self.backbone_names().into_iter().zip(backbone).collect(),
+            pyramid: self.pyramid_names().into_iter().zip(pyramid).collect(),
+        })
+    }
+
+    /// "C3", "C4", ...: the backbone's returned maps.
+    pub fn backbone_names(&self) -> Vec<String> {
+        names('C', self.config.backbone.returned_levels())
+    }
+
+    /// "P3", "P4", ...: the pyramid's levels.
+    pub fn pyramid_names(&self) -> Vec<String> {
+        names('P', self.config.pyramid_levels())
+    }
+
+    /// The heads' predictions from the maps of a canvas of `input_size` ([height, width]).
+    ///
+    /// # Errors
+    /// When the maps are not this model's.
+    pub fn predict(
+        &self,
+        features: &Features,
+        input_size: [usize; 2],
+    ) -> candle_core::Result<RetinaNetOutput> {
+        let run = |head: &super::PredictionHead| -> candle_core::Result<Vec<Tensor>> {
+            let maps = features.pyramid.iter();
+            maps.map(|(_, map)| head.forward(map)).collect()
+        };
+        Ok(RetinaNetOutput {
+            cls_logits: run(&self.head.classification_head)?,
+            bbox_regression: run(&self.head.regression_head)?,
+            input_size,
+            num_anchors: self.num_anchors,
+            num_classes: self.config.num_classes,
+        })
+    }
+
+    /// Logits and box regressions of `images`: normalised f32 (N, 3, H, W). Each image's answer is
+    /// the one it would get alone.
+    ///
+    /// # Errors
+    /// As [`RetinaNet::features`].
+    pub fn forward(&self, images: &Tensor) -> candle_core::Result<RetinaNetOutput> {
+        let features = self.features(images)?;
+        let (_, _, h, w) = images.dims4()?;
+        self.predict(&features, [h, w])
+    }
+
+    /// The anchors of every level for a padded canvas and the levels' maps, all [height, width].
+    ///
+    /// # Errors
+    /// [`ModelError::Input`] when the grids are not those of this model's levels.
+    pub fn anchors(&self, padded: [usize; 2], grids: &[[usize; 2]]) -> Result<Vec<LevelAnchors>> {
+        self.anchors.anchors(padded, grids)
+    }
+}
+
+fn names(letter: char, levels: Vec<usize>) -> Vec<String> {
+    levels.into_iter().map(|level| format!("{letter}{level}")).collect()
+}
+
+/// All tensors in torchvision's order.
+fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
+    config.check()?;
+    let in_channels = config.backbone.returned_channels();
+    let mut all = Vec::new();
+    let mut add = |prefix: &str, specs: Vec<TensorSpec>| {
+        all.extend(specs.into_iter().map(|spec| spec.under(prefix)));
+    };
+    add("backbone.body", config.backbone.tensors());
+    add("backbone.fpn", config.fpn.tensors(&in_channels));
+    let num_anchors = config.anchors.num_anchors()?;
+    let channels = config.fpn.out_channels;
+    let heads = heads::tensors(&config.head, channels, num_anchors, config.num_classes)?;
+    add("head", heads);
+    Ok(all)
+}
+
+/// Name and shape of every tensor a checkpoint must hold, in torchvision's order.
+///
+/// A checkpoint of a plain batch norm may also hold `num_batches_tracked` beside each
+/// `running_var`; nothing reads it.
+///
+/// # Errors
+/// [`ModelError::Config`] when the configuration makes no model.
+pub fn expected_tensors(config: &RetinaNetConfig) -> Result<Vec<(String, Vec<usize>)>> {
+    let tensors = tensors(config)?.into_iter();
+    Ok(tensors.map(|tensor| (tensor.name, tensor.shape)).collect())
+}
+
+/// How many parameters the model has, counted as torchvision counts them: running statistics and
+/// frozen batch norms are not parameters.
+///
+/// # Errors
+/// [`ModelError::Config`] when the configuration makes no model, or one of more than 2^31 values.
+pub fn parameter_count(config: &RetinaNetConfig) -> Result<u64> {
+    let (mut parameters, mut values) = (0u64, 0u64);
+    for tensor in tensors(config)? {
+        let dims = tensor.shape.iter();
+        let size = dims.fold(1u64, |size, &dim| size.saturating_mul(dim as u64));
+        values = values.saturating_add(size);
+        if tensor.is_parameter {
+            parameters = parameters.saturating_add(size);
+        }
+    }
+    if values > MAX_PARAMETERS {
+        let reason = format!("make {values} weights; at most {MAX_PARAMETERS} are supported");
+        return Err(ModelError::config("fpn, head and num_classes together", reason).into());
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,91 @@
+//! A batch of images seen as slices: the seam between candle's storage and the kernels.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
+
+use super::OpError;
+
+/// Checks a tensor before it enters an operation and makes it contiguous.
+///
+/// # Errors
+/// [`OpError`] when `tensor` is not f32 (N, C, H, W) on the CPU.
+pub(super) fn checked(op: &'static str, what: &'static str, tensor: &Tensor) -> Result<Tensor> {
+    if tensor.rank() != 4 {
+        let shape = tensor.dims().to_vec();
+        return Err(OpError::Rank { op, what, shape }.into());
+    }
+    if tensor.dtype() != DType::F32 {
+        let dtype = tensor.dtype();
+        return Err(OpError::DType { op, what, dtype }.into());
+    }
+    if !tensor.device().is_cpu() {
+        let device = tensor.device().location();
+        return Err(OpError::Device { op, what, device }.into());
+    }
+    tensor.contiguous()
+}
+
+/// The images of one contiguous f32 CPU tensor.
+pub(super) struct Batch<'a> {
+    /// (images, channels, height, width).
+    pub(super) shape: [usize; 4],
+    data: &'a [f32],
+}
+
+impl<'a> Batch<'a> {
+    /// Borrows the images; the layout must be contiguous, as [`checked`] leaves it.
+    pub(super) fn new(
+        op: &'static str,
+        what: &'static str,
+        storage: &'a CpuStorage,
+        layout: &Layout,
+    ) -> Result<Self> {
+        let (n, c, h, w) = layout.shape().dims4()?;
+        let data = storage.as_slice::<f32>()?;
+        let Some(data) = layout.contiguous_offsets().and_then(|(start, end)| data.get(start..end))
+        else {
+            return Err(OpError::Shape {
+                op,
+                what,
+                shape: layout.dims().to_vec(),
+                expected: "a contiguous tensor".to_owned(),
+            }
+            .into());
+        };
+        Ok(Self { shape: [n, c, h, w], data })
+    }
+
+    /// How many values one image has.
+    fn image_len(&self) -> usize {
+        self.shape[1] * self.shape[2] * self.shape[3]
+    }
+
+    /// One image, (C, H, W).
+    pub(super) fn image(&self, index: usize) -> &'a [f32] {
+        let len = self.image_len();
+        &self.data[index * len..(index + 1) * len]
+    }
+
+    /// Runs `kernel(image index, output image)` for each image of a new batch of shape `shape`.
+    pub(super) fn map_images(
+        op: &'static str,
+        shape: [usize; 4],
+        mut kernel: impl FnMut(usize, &mut [f32]) -> retinanet_kernels::Result<()>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let too_large = || OpError::TooLarge { op, shape };
+        let image_len = shape[1..]
+            .iter()
+            .try_fold(1usize, |len, &dim| len.checked_mul(dim))
+            .ok_or_else(too_large)?;
+        let len = image_len
+            .checked_mul(shape[0])
+            .filter(|&len| len <= isize::MAX as usize / size_of::<f32>())
+            .ok_or_else(too_large)?;
+        let mut output = vec![0f32; len];
+        if image_len > 0 {
+            for (index, image) in output.chunks_exact_mut(image_len).enumerate() {
+                kernel(index, image).map_err(candle_core::Error::wrap)?;
+            }
+        }
+        Ok((CpuStorage::F32(output), Shape::from(&shape[..])))
+    }
+}

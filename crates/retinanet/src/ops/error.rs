@@ -1,0 +1,70 @@
+//! What can go wrong in this room.
+
+use candle_core::{DType, DeviceLocation};
+
+/// A tensor handed to an operation is not one it can work on.
+///
+/// Operations answer in candle's error type; there this travels as `Error::Wrapped` and keeps its
+/// message.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpError {
+    /// The tensor is not of shape (N, C, H, W).
+    #[error("{op}: {what} has shape {shape:?}; expected four dimensions (N, C, H, W)")]
+    Rank {
+        /// The operation.
+        op: &'static str,
+        /// Which of its tensors.
+        what: &'static str,
+        /// The shape it has.
+        shape: Vec<usize>,
+    },
+    /// A shape that does not fit the operation or its other tensor.
+    #[error("{op}: {what} has shape {shape:?}; expected {expected}")]
+    Shape {
+        /// The operation.
+        op: &'static str,
+        /// Which of its tensors.
+        what: &'static str,
+        /// The shape it has.
+        shape: Vec<usize>,
+        /// What it should be.
+        expected: String,
+    },
+    /// Not f32.
+    #[error("{op}: {what} is {dtype:?}; convert it with `to_dtype(DType::F32)`")]
+    DType {
+        /// The operation.
+        op: &'static str,
+        /// Which of its tensors.
+        what: &'static str,
+        /// The dtype it has.
+        dtype: DType,
+    },
+    /// A device this operation has no implementation for.
+    #[error(
+        "{op}: {what} is on {device:?}, where this operation has no implementation; move it with `to_device(&Device::Cpu)`"
+    )]
+    Device {
+        /// The operation.
+        op: &'static str,
+        /// Which of its tensors.
+        what: &'static str,
+        /// Where it is.
+        device: DeviceLocation,
+    },
+    /// The output would have more elements than can be addressed.
+    #[error("{op}: an output of shape {shape:?} is too large")]
+    TooLarge {
+        /// The operation.
+        op: &'static str,
+        /// The output's shape.
+        shape: [usize; 4],
+    },
+}
+
+impl From<OpError> for candle_core::Error {
+    fn from(error: OpError) -> Self {
+        Self::wrap(error)
+    }
+}
