@@ -78,6 +78,8 @@ fn headers_that_lie_are_refused_before_anything_is_allocated() {
     refused(&with_header(&one("[2]", 4, 12), &[0; 12]), "offset");
     refused(&with_header(&one("[4294967296,4294967296,4]", 0, 8), &[0; 8]), "overflow");
     refused(&with_header(&one("[2]", 0, 1 << 62), &[0; 8]), "its header");
+    let sides = format!("[{}]", String::from("2,1") + &",1".repeat(20));
+    refused(&with_header(&one(&sides, 0, 8), &[0; 8]), "tensor \"a\" has 22 sides");
     let two = |a: &str, b: &str| format!("{{\"a\":{a},\"{}\":{b}}}", "b");
     refused(&with_header(&two(&entry("[2]", 0, 8), &entry("[2]", 4, 12)), &[0; 12]), "offset");
     let twice = format!("{{\"a\":{0},\"a\":{0}}}", entry("[2]", 0, 8));

@@ -27,6 +27,16 @@ pub enum Format {
     PthLegacy,
 }
 
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::PthZip => "pth (zip)",
+            Self::PthLegacy => "pth (pre-2020)",
+        })
+    }
+}
+
 /// Metadata key under which a converted file keeps the sha256 of what it was converted from.
 pub(super) const SOURCE_SHA256_KEY: &str = "source_sha256";
 

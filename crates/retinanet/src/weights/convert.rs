@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::checkpoint::{Checkpoint, Format, SOURCE_SHA256_KEY};
+use super::checkpoint::{Checkpoint, SOURCE_SHA256_KEY};
 use super::safetensors_write::{TensorData, save_safetensors};
 
 /// Reads a checkpoint in any container and writes it as safetensors.
@@ -39,15 +39,10 @@ impl Checkpoint {
             })
             .collect();
         let mut metadata = self.metadata().clone();
-        let source = match self.format() {
-            Format::Safetensors => "safetensors",
-            Format::PthZip => "pth (zip)",
-            Format::PthLegacy => "pth (pre-2020)",
-        };
         // A second conversion keeps what the first one wrote.
         if !metadata.contains_key(SOURCE_SHA256_KEY) {
             metadata.insert(SOURCE_SHA256_KEY.into(), self.sha256().into());
-            metadata.insert("source_format".into(), source.into());
+            metadata.insert("source_format".into(), self.format().to_string());
         }
         metadata.entry("format".into()).or_insert_with(|| "pt".into());
         save_safetensors(output, &tensors, &metadata)

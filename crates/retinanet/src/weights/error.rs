@@ -176,14 +176,6 @@ pub enum WeightsError {
         /// The size of the failed allocation.
         bytes: u64,
     },
-    /// The output file could not be written.
-    #[error("cannot write checkpoint {path:?}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
     /// The tensors given to the writer contradict themselves.
     #[error("cannot write checkpoint {path:?}: {reason}")]
     InvalidOutput {

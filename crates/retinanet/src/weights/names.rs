@@ -14,6 +14,17 @@ pub enum Naming {
     Unrecognised,
 }
 
+impl std::fmt::Display for Naming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Torchvision => "torchvision",
+            Self::TorchvisionOld => "torchvision (older names)",
+            Self::HubMirror => "hub mirror",
+            Self::Unrecognised => "not recognised",
+        })
+    }
+}
+
 /// Prefixes that wrappers put in front of every name: data parallelism, compilation, trainers.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 

@@ -71,8 +71,11 @@ pub struct Mismatch {
 const PRINTED: usize = 6;
 
 /// How many tensors of a list get a near-miss name, and among how many it is looked for.
-const NEAR_FOR: usize = 32;
-const NEAR_AMONG: usize = 4096;
+const NEAR_FOR: usize = 16;
+const NEAR_AMONG: usize = 1024;
+
+/// The longest name that is compared, in bytes; comparing takes time with its square.
+const NEAR_LENGTH: usize = 128;
 
 /// Names at least this similar are worth naming.
 const SIMILAR: f64 = 0.8;
@@ -99,8 +102,9 @@ impl Mismatch {
 
 /// The most similar name, the first of equals, if it is similar at all.
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let short = |name: &str| name.len() <= NEAR_LENGTH;
     let mut best: Option<(f64, &str)> = None;
-    for candidate in candidates.take(NEAR_AMONG).filter(|c| c.len() <= 256) {
+    for candidate in candidates.take(NEAR_AMONG).filter(|other| short(name) && short(other)) {
         let similarity = strsim::normalized_damerau_levenshtein(name, candidate);
         if similarity >= SIMILAR && best.is_none_or(|(highest, _)| similarity > highest) {
             best = Some((similarity, candidate));

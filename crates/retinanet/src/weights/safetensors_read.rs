@@ -11,7 +11,7 @@ use super::WeightsError;
 use super::dtype::StoredDtype;
 use super::error::quoted;
 use super::source::HashedSource;
-use super::tensor::RawTensor;
+use super::tensor::{MAX_SIDES, RawTensor};
 
 /// Bytes in front of the header: its length.
 pub(super) const LENGTH_BYTES: u64 = 8;
@@ -69,6 +69,10 @@ pub(super) fn read<R: Read>(
                 dtype: format!("{:?}", info.dtype),
             }
         })?;
+        if info.shape.len() > MAX_SIDES {
+            let (name, sides) = (quoted(&name), info.shape.len());
+            return Err(invalid(format!("tensor {name} has {sides} sides, more than {MAX_SIDES}")));
+        }
         let mut bytes = Vec::new();
         source.append(&mut bytes, (info.data_offsets.1 - info.data_offsets.0) as u64)?;
         tensors.insert(name, RawTensor { dtype, shape: info.shape.clone(), bytes });

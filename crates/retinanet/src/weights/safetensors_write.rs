@@ -1,7 +1,7 @@
 //! Writing safetensors, whole or not at all.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Metadata, TensorInfo as Entry};
@@ -9,6 +9,7 @@ use safetensors::tensor::{Metadata, TensorInfo as Entry};
 use super::WeightsError;
 use super::dtype::{StoredDtype, element_count};
 use super::error::quoted;
+use crate::files::write_atomically;
 
 /// A tensor to be written: row-major little-endian `bytes`.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ pub struct TensorData<'a> {
 /// # Errors
 ///
 /// [`WeightsError::InvalidOutput`] for a repeated name or bytes that do not fit the shape;
-/// [`WeightsError::Write`] when the file cannot be written; the old file, if any, then stays.
+/// [`WriteError`](crate::WriteError) when the file cannot be written; the old file, if any, then stays.
 pub fn save_safetensors(
     path: impl AsRef<Path>,
     tensors: &[TensorData<'_>],
@@ -45,12 +46,11 @@ pub fn save_safetensors(
     });
     let header = header(&tensors, metadata)
         .map_err(|reason| WeightsError::InvalidOutput { path: path.into(), reason })?;
-    write_atomically(path, |out| {
+    Ok(write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
         tensors.iter().try_for_each(|tensor| out.write_all(tensor.bytes))
-    })
-    .map_err(|source| WeightsError::Write { path: path.into(), source }.into())
+    })?)
 }
 
 fn header(
@@ -94,30 +94,4 @@ fn header(
     // The crate's validation is the judge of what it will read back.
     serde_json::from_str::<Metadata>(&header).map_err(json)?;
     Ok(header)
-}
-
-/// Writes a temporary file in the same folder, then renames it, so that `path` is never half
-/// written. The file gets the permissions an ordinary new file would get.
-fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut temporary = builder.prefix(".retinanet-").tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-    write(&mut out)?;
-    out.flush()?;
-    drop(out);
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }

@@ -16,6 +16,9 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
 }
 
+/// The most sides a tensor may have; convolution weights have four.
+pub(super) const MAX_SIDES: usize = 16;
+
 /// A stored tensor: row-major, little-endian, `bytes.len()` equal to shape times element size.
 #[derive(Clone, Debug)]
 pub(super) struct RawTensor {

@@ -2,9 +2,6 @@
 
 use crate::weights::dtype::element_count;
 
-/// The most sides a tensor may have; convolution weights have four.
-pub(super) const MAX_SIDES: usize = 16;
-
 /// A tensor's place in its storage, all in elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {

@@ -7,7 +7,7 @@ use super::{Contents, Fault, Storages};
 use crate::weights::dtype::StoredDtype;
 use crate::weights::error::quoted;
 use crate::weights::pickle::{Callable, Id, Node, Pickle};
-use crate::weights::tensor::RawTensor;
+use crate::weights::tensor::{MAX_SIDES, RawTensor};
 
 /// Keys under which training scripts keep the state dict.
 const NESTED: [&str; 3] = ["state_dict", "model", "model_state_dict"];
@@ -165,7 +165,7 @@ fn place<'a>(pickle: &Pickle<'a>, arguments: &[Id]) -> Option<Placed<'a>> {
         return None;
     };
     // A tuple is counted before it is copied: a file may share a huge one between many tensors.
-    let few = |id| pickle.sequence(id).filter(|items| items.len() <= layout::MAX_SIDES).map(|_| id);
+    let few = |id| pickle.sequence(id).filter(|items| items.len() <= MAX_SIDES).map(|_| id);
     Some(Placed {
         storage: storage(pickle, id)?,
         layout: Layout {
