@@ -1,1 +1,5 @@
 //! Whole-library tests live in this package, so that golden data never reaches the library.
+
+pub mod demo;
+pub mod float_env;
+pub mod new_process;
