@@ -21,7 +21,7 @@ struct Args {
     /// How many threads; by default one per core
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
     threads: usize,
-    /// Show what has a score above this
+    /// Show what scores above this
     #[arg(long, default_value_t = 0.5)]
     score_threshold: f32,
     /// The folder to write to
@@ -50,13 +50,11 @@ fn main() -> Result<(), Failure> {
     println!("overlay.png and a mask_N.png for each are in {:?}", args.out);
     let digest = found.digest()?.to_string();
     let bundled = args.image.as_os_str() == PHOTO && args.weights.as_os_str() == WEIGHTS;
-    println!(
-        "digest {digest}{}",
-        match (bundled, digest == PUBLISHED_DIGEST) {
-            (false, _) => "",
-            (true, true) => "\nequal, bit for bit, to the published answer",
-            (true, false) => "\nDIFFERENT from the published answer: please report it",
-        }
-    );
+    let verdict = match digest == PUBLISHED_DIGEST {
+        _ if !bundled => "nothing is published to compare it with",
+        true => "equal, bit for bit, to the published one",
+        false => "DIFFERENT from the published one, please report it",
+    };
+    println!("digest {digest}: {verdict}");
     Ok(())
 }

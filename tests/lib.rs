@@ -2,4 +2,6 @@
 
 pub mod demo;
 pub mod float_env;
+pub mod generator;
 pub mod new_process;
+pub mod parity_data;
