@@ -6,7 +6,7 @@ pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
-mod files;
+pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;
