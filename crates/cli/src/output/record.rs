@@ -93,7 +93,7 @@ impl Serialize for Exact {
 /// The number whose shortest digits read back to `value`'s bits, whether a reader parses them as f32
 /// or, like Python and JavaScript, as f64 and then rounds: `value` itself, but for a few (such as
 /// 7.038531e-26) `value` as f64.
-pub fn bits_kept(value: f32) -> Result<f32, f64> {
+fn bits_kept(value: f32) -> Result<f32, f64> {
     let through_f64 = value.to_string().parse::<f64>().map(|wide| wide as f32);
     match through_f64 {
         Ok(read) if read.to_bits() == value.to_bits() => Ok(value),

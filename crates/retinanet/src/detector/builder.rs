@@ -155,6 +155,27 @@ impl DetectorBuilder {
         Ok(self.finish(model, categories, level, pool))
     }
 
+    /// A detector whose weights are drawn from the seed: it finds nothing sensible, but takes as long as
+    /// a trained one. The model is the builder's configuration, or its architecture's (default: v2).
+    ///
+    /// # Errors
+    /// [`DetectorError`] for settings that do not fit together,
+    /// [`ModelError`](crate::model::ModelError) for a configuration that makes no model.
+    pub fn build_untrained(self) -> Result<Detector> {
+        let Source { config, architecture, .. } = &self.source;
+        let config = config.clone().unwrap_or_else(|| match architecture {
+            Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
+            _ => RetinaNetConfig::resnet50_fpn_v2(),
+        });
+        let vb = self.determinism.var_builder(DType::F32, &Device::Cpu)?;
+        let level = match self.level {
+            Some(level) => level,
+            None => Level::from_env()?,
+        };
+        let model = RetinaNet::with_level(&config, level, vb)?;
+        self.build_with_model(model)
+    }
+
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {
         if let Some(threshold) = self.score_threshold {
             config.postprocess.score_thresh = threshold;
