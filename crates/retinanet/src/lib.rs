@@ -8,7 +8,7 @@ pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
-mod files;
+pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;
@@ -17,7 +17,7 @@ pub mod postprocess;
 pub mod weights;
 
 pub use detection::{BoundingBox, Detection, Detections};
-pub use detector::{Detector, DetectorBuilder, DetectorError, device};
+pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, device};
 pub use determinism::Determinism;
 pub use error::{Error, Result};
 pub use files::WriteError;
