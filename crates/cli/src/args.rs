@@ -20,6 +20,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 a check said no, 2 usage, 3 bad 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Detect(commands::detect::Args),
+    Batch(commands::batch::Args),
+    Merge(commands::merge::Args),
 }
 
 impl Command {
@@ -27,6 +29,8 @@ impl Command {
     pub fn run(self) -> Outcome {
         match self {
             Self::Detect(args) => commands::detect::run(args),
+            Self::Batch(args) => commands::batch::run(args),
+            Self::Merge(args) => commands::merge::run(args),
         }
     }
 }

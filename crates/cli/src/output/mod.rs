@@ -1,11 +1,13 @@
 //! Everything that is printed or written: tables, JSON records, files.
 
 mod files;
+mod pictures;
 mod record;
 mod stdout;
 mod table;
 
 pub use files::{OutputPaths, write_text};
+pub use pictures::PictureOptions;
 pub use record::{ImageRecord, bits_kept};
 pub use stdout::{print, print_line};
 pub use table::{Align, Table, printable};

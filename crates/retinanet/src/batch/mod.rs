@@ -14,8 +14,6 @@ mod merge;
 mod output;
 mod record;
 mod run;
-#[cfg(test)]
-mod tests;
 
 pub use error::BatchError;
 pub use format::Format;
