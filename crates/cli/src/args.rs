@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, detect, env, generate, verify, weights};
+use crate::commands::{batch, bench, detect, env, generate, merge, verify, weights};
 use crate::exit::Outcome;
 
 /// Finds objects in photos, with answers that are equal to the bit on every machine
@@ -25,6 +25,8 @@ Exit codes: 0 done, 1 a check said no, 2 usage, 3 bad input, or an output that c
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Detect(detect::Args),
+    Batch(batch::Args),
+    Merge(merge::Args),
     Weights(weights::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -38,6 +40,8 @@ impl Command {
     pub fn run(self) -> Outcome {
         match self {
             Self::Detect(args) => detect::run(args),
+            Self::Batch(args) => batch::run(args),
+            Self::Merge(args) => merge::run(args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Bench(args) => bench::run(args),

@@ -2,6 +2,8 @@
 //! are identical to the bit: run to run, thread count to thread count, alone or in a batch, on
 //! every CPU.
 
+pub mod batch;
+pub mod data;
 pub mod detection;
 mod detector;
 pub mod determinism;

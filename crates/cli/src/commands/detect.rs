@@ -3,23 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use retinanet::batch::Record;
+use retinanet::data::Listing;
 use retinanet::determinism::Receipt;
-use retinanet::image::overlay::{self, OverlayBox, OverlayStyle};
-use retinanet::image::{Image, Mask};
-use retinanet::{Detections, Detector};
+use retinanet::{Detections, Detector, Image};
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
-use crate::inputs::{self, InputImage};
 use crate::interrupt;
-use crate::output::{Align, ImageRecord, JsonArray, OutputPaths, Table, print};
+use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, one_line, print};
 use crate::progress::Progress;
 
 /// Finds objects in images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Images, folders (with all folders in them) or patterns such as 'photos/**/*.jpg'
+    /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt)
     #[arg(required = true, value_name = "IMAGE|DIR|GLOB", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
@@ -30,13 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
 
-    /// Write each image with its boxes drawn, as PNG
-    #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
-    pub overlay: Option<PathBuf>,
-
-    /// Write each detection's box as a black and white PNG of the image's size
-    #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
-    pub masks: Option<PathBuf>,
+    #[command(flatten)]
+    pub pictures: PictureOptions,
 
     /// Write a receipt for each image, which `retinanet verify` re-runs
     #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
@@ -55,25 +49,29 @@ Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still 
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
-    let inputs = inputs::images(&args.inputs)?;
-    let outputs = Outputs::new(&args, &inputs)?;
+    let listing = Listing::of(&args.inputs)?;
     let detector = args.detect.detector()?;
+    let here = std::env::current_dir().unwrap_or_default();
     let mut json = JsonArray::new(args.json.as_deref());
     let table = args.json.as_deref() != Some(Path::new("-"));
-    let mut progress = Progress::new(inputs.len() as u64, "images");
+    let mut progress = Progress::new(listing.len() as u64, "images");
     let mut exit = Exit::Done;
-    for input in &inputs {
-        match one(&detector, &args.detect, input, &outputs) {
+    for index in 0..listing.len() {
+        // As the user would write it: what is below the current folder without that folder's path.
+        let whole = listing.path(index);
+        let path = whole.strip_prefix(&here).unwrap_or(&whole);
+        let name = path.to_string_lossy();
+        match one(&detector, &args, path, listing.relative_path(index)) {
             Ok(found) => {
-                json.push(ImageRecord::found(&input.name(), &found)?)?;
+                json.push(&Record::found(&name, &found)?)?;
                 if table {
-                    progress.around(|| print(&as_table(&input.name(), &found)))?;
+                    progress.around(|| print(&as_table(&name, &found)))?;
                 }
             }
             Err(Failure::Told { message, .. }) => {
                 exit = Exit::BadInput;
                 progress.around(|| complain(&message));
-                json.push(ImageRecord::failed(&input.name(), &message))?;
+                json.push(&Record::failed(&name, &message))?;
             }
             Err(gone) => return Err(gone),
         }
@@ -83,70 +81,21 @@ pub fn run(args: Args) -> Outcome {
     Ok(exit)
 }
 
-/// Where the files for an image go.
-struct Outputs {
-    overlay: Option<OutputPaths>,
-    masks: Option<OutputPaths>,
-    receipt: Option<OutputPaths>,
-}
-
-impl Outputs {
-    fn new(args: &Args, inputs: &[InputImage]) -> Outcome<Self> {
-        let below = |folder: &Option<PathBuf>| folder.as_ref().map(OutputPaths::new);
-        let [overlay, masks, receipt] = [&args.overlay, &args.masks, &args.receipt].map(below);
-        if overlay.is_some() || masks.is_some() || receipt.is_some() {
-            OutputPaths::check(inputs)?;
-        }
-        Ok(Self { overlay, masks, receipt })
-    }
-}
-
 /// Detects in one image and writes the files asked for.
-fn one(
-    detector: &Detector,
-    options: &DetectOptions,
-    input: &InputImage,
-    outputs: &Outputs,
-) -> Outcome<Detections> {
-    let image = Image::open(&input.path)?;
-    let all = match &outputs.receipt {
+fn one(detector: &Detector, args: &Args, path: &Path, relative: &Path) -> Outcome<Detections> {
+    let image = Image::open(path)?;
+    let all = match &args.receipt {
         None => detector.detect(&image)?,
         Some(folder) => {
-            let receipt = Receipt::create(detector, &input.path)?;
-            let path = folder.beside(input, ".receipt.json")?;
-            interrupt::finish(|| receipt.save(path))?;
+            let receipt = Receipt::create(detector, path)?;
+            let to = OutputPaths::new(folder).beside(relative, ".receipt.json")?;
+            interrupt::finish(|| receipt.save(to))?;
             receipt.detections().clone()
         }
     };
-    let found = options.select(&all)?;
-    if let Some(folder) = &outputs.overlay {
-        let boxes: Vec<OverlayBox<'_>> = found
-            .iter()
-            .map(|one| OverlayBox {
-                in_image: one.bounding_box.into(),
-                label: &one.label,
-                score: one.score,
-                label_id: one.label_id,
-            })
-            .collect();
-        let drawn = overlay::draw(&image, &boxes, &OverlayStyle::default());
-        let path = folder.beside(input, ".png")?;
-        interrupt::finish(|| drawn.save_png(path))?;
-    }
-    if let Some(folder) = &outputs.masks {
-        let folder = folder.folder_of(input)?;
-        for (number, one) in found.iter().enumerate() {
-            let mask = Mask::filled_box(image.width(), image.height(), one.bounding_box.into());
-            let path = folder.join(format!("{number:03}-{}.png", file_name(&one.label)));
-            interrupt::finish(|| mask.save_png(path))?;
-        }
-    }
+    let found = args.detect.select(&all)?;
+    args.pictures.write(relative, &image, &found)?;
     Ok(found)
-}
-
-/// The label as part of a file's name.
-fn file_name(label: &str) -> String {
-    label.chars().take(60).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 fn as_table(name: &str, found: &Detections) -> String {
@@ -156,7 +105,7 @@ fn as_table(name: &str, found: &Detections) -> String {
         1 => "1 detection".to_owned(),
         count => format!("{count} detections"),
     };
-    let mut text = format!("{}  {width} x {height}  {count}\n", crate::output::one_line(name));
+    let mut text = format!("{}  {width} x {height}  {count}\n", one_line(name));
     if found.is_empty() {
         return text;
     }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use retinanet::batch::Record;
 use serde::Serialize;
 
-use super::{ImageRecord, print, write_text};
+use super::{print, write_text};
 use crate::exit::{Failure, Outcome};
 
 /// One record a line. On standard output each appears at once; a file appears whole, at the end.
@@ -33,7 +34,7 @@ impl JsonArray {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, record: ImageRecord) -> Outcome<()> {
+    pub fn push(&mut self, record: &Record) -> Outcome<()> {
         let before = if self.count == 0 { "[\n" } else { ",\n" };
         self.count += 1;
         self.put(before, &|| record.to_json())
