@@ -92,7 +92,9 @@ impl From<Format> for retinanet::batch::Format {
 pub fn run(args: Args) -> Outcome {
     let shard = args.shard.parse::<Shard>().map_err(|error| Failure::usage(error.to_string()))?;
     if args.annotations.is_some() && args.format != Format::Coco {
-        return Err(Failure::usage("--annotations gives image ids, which only `--format coco` has"));
+        return Err(Failure::usage(
+            "--annotations gives image ids, which only `--format coco` has",
+        ));
     }
     let existing = match (args.resume, args.overwrite) {
         (true, _) => Existing::Resume,

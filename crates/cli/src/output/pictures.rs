@@ -9,12 +9,11 @@ use retinanet::{Detections, Image};
 
 use super::OutputPaths;
 use crate::exit::Outcome;
-use crate::inputs::InputImage;
 use crate::interrupt;
 
 /// Which pictures are made, and where; both mirror the inputs' relative paths.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Pictures")]
+#[command(next_help_heading = "Output")]
 pub struct PictureOptions {
     /// Write each image with its boxes drawn to DIR/PATH.png
     #[arg(long, value_name = "DIR")]
@@ -34,18 +33,16 @@ impl PictureOptions {
 
     /// Makes the pictures of one image.
     pub fn write(&self, relative: &Path, image: &Image, found: &Detections) -> Outcome<()> {
-        let input = InputImage { path: relative.to_owned(), relative: relative.to_owned() };
         if let Some(folder) = &self.overlay {
-            let path = OutputPaths::new(folder).beside(&input, ".png")?;
+            let path = OutputPaths::new(folder).beside(relative, ".png")?;
             let boxes: Vec<OverlayBox<'_>> = found.iter().map(overlay_box).collect();
             let drawn = draw(image, &boxes, &OverlayStyle::default());
             interrupt::finish(|| drawn.save_png(path))?;
         }
         if let Some(folder) = &self.masks {
-            let folder = OutputPaths::new(folder).folder_of(&input)?;
+            let folder = OutputPaths::new(folder).folder_of(relative)?;
             for (number, one) in found.iter().enumerate() {
-                let mask =
-                    Mask::filled_box(image.width(), image.height(), one.bounding_box.into());
+                let mask = Mask::filled_box(image.width(), image.height(), one.bounding_box.into());
                 let path = folder.join(format!("{number:03}-{}.png", in_file_name(&one.label)));
                 interrupt::finish(|| mask.save_png(path))?;
             }
