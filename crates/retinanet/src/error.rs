@@ -32,6 +32,9 @@ pub enum Error {
     /// Something that would break the promise of equal bits.
     #[error(transparent)]
     Determinism(#[from] crate::determinism::DeterminismError),
+    /// Annotations cannot be read, or detections do not fit them.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::EvalError),
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),

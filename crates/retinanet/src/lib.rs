@@ -6,6 +6,7 @@ pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
+pub mod eval;
 mod files;
 pub mod image;
 pub mod labels;
