@@ -8,6 +8,7 @@ pub mod determinism;
 pub mod error;
 pub mod eval;
 mod files;
+pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;

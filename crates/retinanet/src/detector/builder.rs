@@ -1,7 +1,7 @@
 //! Everything a detector can be told.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
@@ -114,6 +114,7 @@ impl DetectorBuilder {
     /// tensors.
     pub fn build(mut self) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
+        let weights = source.weights.clone();
         let (level, pool) = self.prepare()?;
         let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
         self.apply_threshold(&mut config)?;
@@ -121,7 +122,11 @@ impl DetectorBuilder {
         let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
         let model = pool.install(|| RetinaNet::with_level(&config, level, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
-        Ok(self.finish(model, categories, level, pool, weights_sha256, load_report))
+        let mut detector = self.finish(model, categories, level, pool);
+        detector.weights = weights;
+        detector.weights_sha256 = weights_sha256;
+        detector.load_report = load_report;
+        Ok(detector)
     }
 
     /// A detector around a model that is there already (freshly initialised, or built from a
@@ -147,7 +152,7 @@ impl DetectorBuilder {
             (None, None) => Categories::unnamed(config.num_classes)?,
         };
         check_categories(&categories, config)?;
-        Ok(self.finish(model, categories, level, pool, None, None))
+        Ok(self.finish(model, categories, level, pool))
     }
 
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {
@@ -155,6 +160,17 @@ impl DetectorBuilder {
             config.postprocess.score_thresh = threshold;
         }
         Ok(config.postprocess.check()?)
+    }
+
+    /// The weights, where none were given yet.
+    pub(crate) fn weights_unless_given(mut self, path_or_name: &str) -> Self {
+        self.source.weights.get_or_insert_with(|| path_or_name.into());
+        self
+    }
+
+    /// The weights as they were given.
+    pub(crate) fn weights_path(&self) -> Option<&Path> {
+        self.source.weights.as_deref()
     }
 
     /// Checks what does not depend on the weights, before any are read.
@@ -192,8 +208,6 @@ impl DetectorBuilder {
         categories: Categories,
         level: Level,
         pool: rayon::ThreadPool,
-        weights_sha256: Option<Digest>,
-        load_report: Option<crate::weights::LoadReport>,
     ) -> Detector {
         Detector {
             model,
@@ -203,8 +217,9 @@ impl DetectorBuilder {
             device: self.device.unwrap_or(Device::Cpu),
             pool,
             workspaces: Mutex::default(),
-            weights_sha256,
-            load_report,
+            weights: None,
+            weights_sha256: None,
+            load_report: None,
         }
     }
 }

@@ -49,7 +49,8 @@
 //! Threads, batch neighbours and the CPU's vector width do not, by the order of arithmetic; equal
 //! scores do not, since ties go to the lower (level, flattened index). Formats other than f32 and
 //! NaNs have no portable bits and are refused. [`Environment`] reports what an answer was computed
-//! with, and [`StageDigests`] finds the stage where two machines part.
+//! with, and [`StageDigests`] finds the stage where two machines part. A [`Receipt`] holds both, for
+//! anyone to re-run.
 
 mod digest;
 #[cfg(test)]
@@ -62,11 +63,14 @@ mod init_tests;
 mod mode;
 mod normal;
 mod philox;
+mod receipt;
+mod seal;
 mod settings;
 mod stages;
 mod streams;
 #[cfg(test)]
 mod streams_tests;
+mod verification;
 
 pub use digest::{
     DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
@@ -75,6 +79,8 @@ pub use environment::{Cpu, Environment, Versions};
 pub use error::DeterminismError;
 pub use init::{SeededInit, vars_in_name_order};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
+pub use receipt::{ImageFileRecord, Receipt, WeightsRecord};
 pub use settings::{SettingProblem, cuda_setting_problems};
 pub use stages::{Stage, StageDifference, StageDigests};
 pub use streams::{Purpose, Stream};
+pub use verification::{Difference, Verification};

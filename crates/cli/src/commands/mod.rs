@@ -1,0 +1,3 @@
+//! One file a command: an `Args` and a `run`.
+
+pub mod detect;
