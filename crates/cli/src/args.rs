@@ -20,6 +20,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 a check said no, 2 usage, 3 bad 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Detect(commands::detect::Args),
+    Eval(commands::eval::Args),
 }
 
 impl Command {
@@ -27,6 +28,7 @@ impl Command {
     pub fn run(self) -> Outcome {
         match self {
             Self::Detect(args) => commands::detect::run(args),
+            Self::Eval(args) => commands::eval::run(args),
         }
     }
 }

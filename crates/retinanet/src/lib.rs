@@ -7,7 +7,6 @@ mod detector;
 pub mod determinism;
 pub mod error;
 pub mod eval;
-mod files;
 pub mod files;
 pub mod image;
 pub mod labels;

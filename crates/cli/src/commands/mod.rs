@@ -1,3 +1,4 @@
 //! One file a command: an `Args` and a `run`.
 
 pub mod detect;
+pub mod eval;

@@ -103,15 +103,7 @@ impl GroundTruth {
     /// images or categories it does not list, or boxes that are none.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let unreadable = |source| EvalError::Read { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            let limit = MAX_FILE_BYTES;
-            return Err(EvalError::FileTooLarge { path: path.to_owned(), limit }.into());
-        }
-        Self::from_json(&bytes, &path.to_string_lossy())
+        Self::from_json(&read(path)?, &path.to_string_lossy())
     }
 
     /// Reads the JSON of an annotations file; `name` is for messages.
@@ -262,6 +254,18 @@ impl CocoImage {
         let (width, height) = (image.width(), image.height());
         Err(EvalError::ImageSize { path, width, height, annotated_width, annotated_height }.into())
     }
+}
+
+/// A whole file, within the limit.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
+    let unreadable = |source| EvalError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(EvalError::FileTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
+    }
+    Ok(bytes)
 }
 
 fn distinct(

@@ -1,6 +1,7 @@
 //! Detections as COCO's results files hold them.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +9,9 @@ use super::{EvalError, GroundTruth};
 use crate::Result;
 use crate::detection::{BoundingBox, Detection};
 
-/// One detection of a COCO results file; the file is a JSON list of these.
+/// One detection of a COCO results file; the file is a JSON list of these. Other fields are not looked
+/// at.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CocoDetection {
     /// The image it is in.
     pub image_id: i64,
@@ -31,6 +32,19 @@ impl CocoDetection {
         let BoundingBox { x1, y1, x2, y2 } = found.bounding_box;
         let bbox = [x1, y1, x2 - x1, y2 - y1].map(f64::from);
         Self { image_id, category_id, bbox, score: found.score.into() }
+    }
+
+    /// Reads a COCO results file.
+    ///
+    /// # Errors
+    /// [`EvalError`]: the file cannot be read or is not such a list.
+    pub fn read_list(path: impl AsRef<Path>) -> Result<Vec<Self>> {
+        let path = path.as_ref();
+        let list = serde_json::from_slice(&super::annotations::read(path)?);
+        Ok(list.map_err(|error| EvalError::Results {
+            path: path.to_owned(),
+            reason: error.to_string().escape_debug().to_string(),
+        })?)
     }
 }
 

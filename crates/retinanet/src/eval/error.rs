@@ -4,8 +4,8 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
-    /// The annotations file cannot be read.
-    #[error("cannot read {path:?}: {source}; give the path of a COCO annotations file")]
+    /// The file cannot be read.
+    #[error("cannot read {path:?}: {source}; give the path of a COCO file")]
     Read {
         /// The file.
         path: std::path::PathBuf,
@@ -27,6 +27,16 @@ pub enum EvalError {
     Format {
         /// The file.
         name: String,
+        /// Where it departs, and how.
+        reason: String,
+    },
+    /// The file is not COCO's list of results.
+    #[error(
+        "{path:?} is not a COCO results file (a list of `image_id`, `category_id`, `bbox`, `score`): {reason}"
+    )]
+    Results {
+        /// The file.
+        path: std::path::PathBuf,
         /// Where it departs, and how.
         reason: String,
     },

@@ -83,6 +83,7 @@ impl GroundTruth {
         Ok(Evaluation {
             images: self.images().len(),
             annotations: self.annotations().len(),
+            zero_id_annotations: self.annotations().iter().filter(|one| one.id == 0).count(),
             detections: detections.len(),
             overall: CocoScores::of(&curves),
             classes,

@@ -58,6 +58,9 @@ pub struct Evaluation {
     pub images: usize,
     /// How many annotations they have, crowds included.
     pub annotations: usize,
+    /// How many of them have the id 0. pycocotools takes a detection that matches one for unmatched, and
+    /// so does this, to have the same scores: number annotations from 1.
+    pub zero_id_annotations: usize,
     /// How many detections were scored.
     pub detections: usize,
     /// Over all categories.
