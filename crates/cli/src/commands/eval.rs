@@ -166,7 +166,10 @@ impl Report {
             }
         };
         note(&self.missing_images, "images are missing and left out");
-        note(&self.only_in_model, "labels are not in the annotations; their detections do not count");
+        note(
+            &self.only_in_model,
+            "labels are not in the annotations; their detections do not count",
+        );
         note(
             &self.only_in_annotations,
             "categories are unknown to the model and count as never found (--label chooses others)",
@@ -192,7 +195,8 @@ fn missing(truth: &GroundTruth, folder: &Path) -> Outcome<Vec<String>> {
 }
 
 fn listed(names: &[String]) -> String {
-    let first: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("{name:?}")).collect();
+    let first: Vec<String> =
+        names.iter().take(MAX_LISTED).map(|name| format!("{name:?}")).collect();
     let more = match names.len().saturating_sub(MAX_LISTED) {
         0 => String::new(),
         more => format!(" and {more} more"),
