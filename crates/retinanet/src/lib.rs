@@ -8,6 +8,7 @@ pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
+pub mod eval;
 pub mod files;
 pub mod image;
 pub mod labels;

@@ -8,3 +8,4 @@ pub mod generate;
 pub mod merge;
 pub mod verify;
 pub mod weights;
+pub mod eval;
