@@ -5,7 +5,7 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{Shared, with_scratch};
-use crate::gemm::{Finish, PackedMatrix, Target, accumulate, finish, zeros};
+use crate::gemm::{Finish, PackedMatrix, Target, accumulate, finish, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -180,9 +180,15 @@ impl Kernel for Rows<'_> {
     fn run<S: Simd>(self, s: S) {
         for chunk in self.chunks.clone() {
             let blocks = self.image.out_shape.blocks() - 2 * chunk;
-            match (S::TILE_PIXELS, blocks) {
+            let width = self.image.out_shape.width;
+            // The narrower widths are the widest level's alone.
+            match (if S::TILE_PIXELS == 14 { tile_width(14, width) } else { 0 }, blocks) {
                 (14, 1) => self.strided::<S, 14, 1>(s, chunk, 1),
+                (12, 1) => self.strided::<S, 12, 1>(s, chunk, 1),
+                (9, 1) => self.strided::<S, 9, 1>(s, chunk, 1),
                 (14, _) => self.strided::<S, 14, 2>(s, chunk, 2),
+                (12, _) => self.strided::<S, 12, 2>(s, chunk, 2),
+                (9, _) => self.strided::<S, 9, 2>(s, chunk, 2),
                 _ => self.strided::<S, 6, 1>(s, chunk, blocks.min(2)),
             }
         }
@@ -199,7 +205,6 @@ impl Rows<'_> {
         let step = self.image.strip.pixel * self.spec.stride[1];
         match step {
             2 => self.chunk::<S, P, N, 2>(s, chunk, blocks, step),
-            16 => self.chunk::<S, P, N, 16>(s, chunk, blocks, step),
             32 => self.chunk::<S, P, N, 32>(s, chunk, blocks, step),
             _ => self.chunk::<S, P, N, 0>(s, chunk, blocks, step),
         }
