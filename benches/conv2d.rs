@@ -35,7 +35,9 @@ fn candle(criterion: &mut Criterion) {
         let weight = tensor(layer.weight(), shape);
         group.throughput(Throughput::Elements(2 * layer.multiplies()));
         group.bench_function(BenchmarkId::from_parameter(layer.label()), |bencher| {
-            bencher.iter(|| input.conv2d(&weight, spec.padding[0], spec.stride[0], 1, 1).expect("conv"));
+            bencher.iter(|| {
+                input.conv2d(&weight, spec.padding[0], spec.stride[0], 1, 1).expect("conv")
+            });
         });
     }
     group.finish();

@@ -3,7 +3,8 @@
 use retinanet_kernels::Level;
 use retinanet_kernels::conv2d::{Conv2d, Conv2dSpec, Input, Item};
 use retinanet_kernels::layout::{BlockedBuffer, BlockedShape};
-use retinanet_tests::generator;
+
+use crate::drawn;
 
 /// One shape of convolution.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,8 @@ pub struct Layer {
 }
 
 impl Layer {
-    const fn new(
+    /// A layer of [in channels, out channels, kernel, stride] on an input of `size`.
+    pub const fn new(
         name: &'static str,
         [in_channels, out_channels, kernel, stride]: [usize; 4],
         size: [usize; 2],
@@ -50,7 +52,8 @@ impl Layer {
 
     /// "256->819 3x3, 100x136", with "s2" behind the kernel where it strides.
     pub fn label(&self) -> String {
-        let Conv2dSpec { in_channels, out_channels, kernel: [k, _], stride: [s, _], .. } = self.spec;
+        let Conv2dSpec { in_channels, out_channels, kernel: [k, _], stride: [s, _], .. } =
+            self.spec;
         let stride = if s == 1 { String::new() } else { format!("s{s}") };
         let [height, width] = self.size;
         format!("{} {in_channels}-{out_channels} {k}x{k}{stride} {height}x{width}", self.name)
@@ -73,15 +76,6 @@ impl Layer {
         let Conv2dSpec { in_channels, out_channels, kernel: [height, width], .. } = self.spec;
         drawn("conv.weight", &[out_channels, in_channels, height, width])
     }
-}
-
-fn drawn(name: &str, shape: &[usize]) -> Vec<f32> {
-    let lively = generator::Lively {
-        log2_logits_gain: 0,
-        log2_boxes_gain: 0,
-        last_norm: String::from("none"),
-    };
-    generator::tensor(3, name, shape, &lively)
 }
 
 /// A layer ready to run: weights packed, input and output in the kernels' layout.

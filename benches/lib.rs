@@ -73,11 +73,14 @@ pub fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
     if name.ends_with("cls_logits.bias") {
         return vec![LOGITS_BIAS; shape.iter().product()];
     }
-    let lively = generator::Lively {
-        log2_logits_gain: 0,
-        log2_boxes_gain: -3,
-        last_norm: "bn3".to_owned(),
-    };
+    drawn(name, shape)
+}
+
+/// Numbers that `tests/golden/generator.py` makes as well: convolutions' as Kaiming would, norms near
+/// the identity.
+pub fn drawn(name: &str, shape: &[usize]) -> Vec<f32> {
+    let last_norm = "bn3".to_owned();
+    let lively = generator::Lively { log2_logits_gain: 0, log2_boxes_gain: -3, last_norm };
     generator::tensor(2, name, shape, &lively)
 }
 

@@ -56,8 +56,7 @@ pub fn multiply_add_rate(level: Level) -> f64 {
             rounds *= 2;
             continue;
         }
-        let operations =
-            f64::from(rounds) * (2 * CHAINS * LANES * threads) as f64;
+        let operations = f64::from(rounds) * (2 * CHAINS * LANES * threads) as f64;
         let rate = operations / seconds;
         if rate > best {
             best = rate;

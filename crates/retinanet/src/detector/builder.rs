@@ -118,7 +118,7 @@ impl DetectorBuilder {
         let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
-        let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
+        let vb = tensors.into_draining_var_builder();
         let model = pool.install(|| RetinaNet::with_level(&config, level, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         Ok(self.finish(model, categories, level, pool, weights_sha256, load_report))
