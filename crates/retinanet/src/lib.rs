@@ -15,7 +15,7 @@ pub mod postprocess;
 pub mod weights;
 
 pub use detection::{BoundingBox, Detection, Detections};
-pub use detector::{Detector, DetectorBuilder, DetectorError, device};
+pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, device};
 pub use determinism::Determinism;
 pub use error::{Error, Result};
 pub use files::WriteError;

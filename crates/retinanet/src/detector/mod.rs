@@ -3,6 +3,7 @@
 mod builder;
 mod device;
 mod error;
+mod profile;
 mod source;
 mod trace;
 
@@ -15,6 +16,7 @@ use rayon::prelude::*;
 pub use builder::DetectorBuilder;
 pub use device::device;
 pub use error::DetectorError;
+pub use profile::StageTime;
 
 use crate::Result;
 use crate::detection::Detections;
@@ -171,20 +173,27 @@ impl Detector {
         inputs: &[Transformed],
         observer: &mut dyn Observer,
     ) -> Result<Vec<Vec<ScoredBox>>> {
-        let mut workspace =
-            self.workspaces.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default();
+        let mut workspace = self.take_workspace();
         let canvases: Vec<Canvas<'_>> =
             inputs.iter().map(|input| Canvas { data: &input.data, size: input.padded }).collect();
         let predictions = self.model.run(&canvases, &mut workspace, observer)?;
         let boxes =
             predictions.iter().zip(inputs).map(|(found, input)| self.boxes(found, input)).collect();
+        self.give_back(workspace, predictions);
+        boxes
+    }
+
+    fn take_workspace(&self) -> Workspace {
+        self.workspaces.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default()
+    }
+
+    fn give_back(&self, mut workspace: Workspace, predictions: Vec<Predictions>) {
         for found in predictions {
             workspace.give_all(found.cls_logits.into_iter().chain(found.bbox_regression));
         }
         if let Ok(mut free) = self.workspaces.lock() {
             free.push(workspace);
         }
-        boxes
     }
 
     /// Threshold, top-k, box decoding, clipping, NMS, and back to the image's pixels.
