@@ -19,4 +19,4 @@ pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, device};
 pub use determinism::Determinism;
 pub use error::{Error, Result};
 pub use files::WriteError;
-pub use image::Image;
+pub use image::{Image, Mask, OverlayStyle};
