@@ -2,7 +2,7 @@
 
 They are too large to keep. Check them with
 
-    RETINANET_TORCHVISION_PTH=FOLDER cargo test --workspace --test checkpoint_torchvision
+    RETINANET_TORCHVISION_PTH=FOLDER cargo test --workspace --test weights
 """
 
 import hashlib

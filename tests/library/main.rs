@@ -7,4 +7,5 @@ mod detector;
 mod determinism;
 mod layers;
 mod names;
+mod readme;
 mod small_forward;
