@@ -71,6 +71,16 @@ impl Workspace {
         Map { shape, buffer }
     }
 
+    /// Address and length of each buffer that no map uses, in order.
+    #[cfg(test)]
+    pub(super) fn buffers(&self) -> Vec<(usize, usize)> {
+        let slices = self.free.iter().map(AlignedBuffer::as_slice);
+        let mut buffers: Vec<_> =
+            slices.map(|slice| (slice.as_ptr() as usize, slice.len())).collect();
+        buffers.sort_unstable();
+        buffers
+    }
+
     /// Gives a map's memory back.
     pub(crate) fn give(&mut self, map: Map) {
         self.free.push(map.buffer);
