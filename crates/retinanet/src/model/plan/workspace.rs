@@ -33,7 +33,8 @@ impl Map {
     }
 }
 
-/// The buffers that no map uses at the moment. Running the same sizes again allocates nothing.
+/// The buffers that no map uses at the moment. Running the same sizes again soon
+/// allocates nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     free: Vec<AlignedBuffer>,
