@@ -122,7 +122,7 @@ impl DetectorBuilder {
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
         let arithmetic = Arithmetic::new(&self.determinism, level);
-        let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
+        let vb = tensors.into_draining_var_builder();
         let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, level, pool);
