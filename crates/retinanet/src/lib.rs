@@ -2,11 +2,14 @@
 //! are identical to the bit: run to run, thread count to thread count, alone or in a batch, on
 //! every CPU.
 
+pub mod batch;
+pub mod data;
 pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
-mod files;
+pub mod eval;
+pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;

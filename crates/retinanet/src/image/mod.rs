@@ -12,6 +12,7 @@ mod picture;
 mod tests;
 mod transform;
 
+pub(crate) use decode::read_file;
 pub use decode::{DecodeLimits, DecodeOptions};
 pub use error::ImageError;
 pub use mask::Mask;
