@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{batch, bench, detect, env, generate, merge, verify, weights};
+use crate::commands::{batch, bench, detect, env, eval, generate, merge, verify, weights};
 use crate::exit::Outcome;
 
 /// Finds objects in photos, with answers that are equal to the bit on every machine
@@ -27,6 +27,7 @@ pub enum Command {
     Detect(detect::Args),
     Batch(batch::Args),
     Merge(merge::Args),
+    Eval(eval::Args),
     Weights(weights::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -42,6 +43,7 @@ impl Command {
             Self::Detect(args) => detect::run(args),
             Self::Batch(args) => batch::run(args),
             Self::Merge(args) => merge::run(args),
+            Self::Eval(args) => eval::run(args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Bench(args) => bench::run(args),

@@ -38,6 +38,9 @@ pub enum Error {
     /// A batch's output cannot be written, continued or joined.
     #[error(transparent)]
     Batch(#[from] crate::batch::BatchError),
+    /// Annotations cannot be read, or detections do not fit them.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::EvalError),
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod bench;
 pub mod detect;
 pub mod env;
+pub mod eval;
 pub mod generate;
 pub mod merge;
 pub mod verify;

@@ -5,7 +5,7 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{Shared, with_scratch};
-use crate::gemm::{Finish, PackedMatrix, Target, accumulate, finish, zeros};
+use crate::gemm::{Finish, PackedMatrix, Target, accumulate, finish, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -28,18 +28,23 @@ struct Image<'a> {
 /// How the input under some output rows lies in scratch: [planes][rows][columns], where a plane is a
 /// block of sixteen channels, or one channel of a planar input.
 #[derive(Clone, Copy)]
-struct Strip {
-    size: [usize; 2],
-    planes: usize,
+pub(super) struct Strip {
+    pub(super) size: [usize; 2],
+    pub(super) planes: usize,
     /// Values of one pixel: 16, or 1.
     pixel: usize,
-    out_rows: usize,
-    rows: usize,
-    columns: usize,
+    pub(super) out_rows: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 impl Strip {
-    fn new(spec: &Conv2dSpec, input: &Input<'_>, out: BlockedShape, threads: usize) -> Self {
+    pub(super) fn new(
+        spec: &Conv2dSpec,
+        input: &Input<'_>,
+        out: BlockedShape,
+        threads: usize,
+    ) -> Self {
         let (size, planes, pixel) = match input {
             Input::Blocked(b) => (b.shape().size(), b.shape().blocks(), LANES),
             Input::Planar { size, .. } => (*size, spec.in_channels, 1),
@@ -54,7 +59,7 @@ impl Strip {
         Self { size, planes, pixel, out_rows, rows, columns }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.planes * self.rows * self.columns * self.pixel
     }
 
@@ -180,9 +185,15 @@ impl Kernel for Rows<'_> {
     fn run<S: Simd>(self, s: S) {
         for chunk in self.chunks.clone() {
             let blocks = self.image.out_shape.blocks() - 2 * chunk;
-            match (S::TILE_PIXELS, blocks) {
+            let width = self.image.out_shape.width;
+            // The narrower widths are the widest level's alone.
+            match (if S::TILE_PIXELS == 14 { tile_width(14, width) } else { 0 }, blocks) {
                 (14, 1) => self.strided::<S, 14, 1>(s, chunk, 1),
+                (12, 1) => self.strided::<S, 12, 1>(s, chunk, 1),
+                (9, 1) => self.strided::<S, 9, 1>(s, chunk, 1),
                 (14, _) => self.strided::<S, 14, 2>(s, chunk, 2),
+                (12, _) => self.strided::<S, 12, 2>(s, chunk, 2),
+                (9, _) => self.strided::<S, 9, 2>(s, chunk, 2),
                 _ => self.strided::<S, 6, 1>(s, chunk, blocks.min(2)),
             }
         }
@@ -199,7 +210,6 @@ impl Rows<'_> {
         let step = self.image.strip.pixel * self.spec.stride[1];
         match step {
             2 => self.chunk::<S, P, N, 2>(s, chunk, blocks, step),
-            16 => self.chunk::<S, P, N, 16>(s, chunk, blocks, step),
             32 => self.chunk::<S, P, N, 32>(s, chunk, blocks, step),
             _ => self.chunk::<S, P, N, 0>(s, chunk, blocks, step),
         }

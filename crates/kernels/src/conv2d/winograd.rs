@@ -13,7 +13,7 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{AlignedBuffer, Shared, with_scratch};
-use crate::gemm::{CHUNK, accumulate, zeros};
+use crate::gemm::{CHUNK, accumulate, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::simd::{Arithmetic, Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -145,7 +145,16 @@ struct Job<'a> {
 struct Run {
     first: usize,
     tiles: usize,
+    /// Tiles of one register tile.
+    width: usize,
     padded: usize,
+}
+
+impl Run {
+    fn new(level: Level, first: usize, tiles: usize) -> Self {
+        let width = tile_width(level.tile_pixels(), tiles);
+        Self { first, tiles, width, padded: tiles.next_multiple_of(width) }
+    }
 }
 
 /// Values of transformed input per thread that stay in its second-level cache.
@@ -189,7 +198,7 @@ pub(super) fn forward(
     let in_blocks = spec.in_channels.div_ceil(LANES);
     let step = level.tile_pixels();
     if tiles <= FEW_TILES {
-        let run = Run { first: 0, tiles, padded: tiles.next_multiple_of(step) };
+        let run = Run::new(level, 0, tiles);
         let offsets = offsets(spec.in_channels, run.padded);
         with_scratch(POINTS * in_blocks * run.padded * LANES, |transformed| {
             let shared = Shared::new(transformed);
@@ -220,7 +229,7 @@ pub(super) fn forward(
     parallel::for_each(tiles.div_ceil(run_tiles), |task| {
         let first = task * run_tiles;
         let count = run_tiles.min(tiles - first);
-        let run = Run { first, tiles: count, padded: count.next_multiple_of(step) };
+        let run = Run::new(level, first, count);
         let offsets = offsets(spec.in_channels, run.padded);
         with_scratch((per_tile + POINTS * CHUNK) * run.padded, |scratch| {
             let (transformed, sums) = scratch.split_at_mut(per_tile * run.padded);
@@ -370,9 +379,14 @@ impl Kernel for MultiplyAndFinish<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let blocks = self.job.weights.out_channels.div_ceil(LANES) - self.chunk * 2;
-        match (S::TILE_PIXELS, blocks) {
+        // The narrower widths are the widest level's alone.
+        match (if S::TILE_PIXELS == 14 { self.run.width } else { 0 }, blocks) {
             (14, 1) => self.multiply::<S, 14, 1>(s, 1),
+            (12, 1) => self.multiply::<S, 12, 1>(s, 1),
+            (9, 1) => self.multiply::<S, 9, 1>(s, 1),
             (14, _) => self.multiply::<S, 14, 2>(s, 2),
+            (12, _) => self.multiply::<S, 12, 2>(s, 2),
+            (9, _) => self.multiply::<S, 9, 2>(s, 2),
             _ => self.multiply::<S, 6, 1>(s, blocks.min(2)),
         }
         self.finish(s, blocks);
@@ -428,7 +442,7 @@ impl MultiplyAndFinish<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(&mut self, s: S, blocks: usize) {
-        let Run { first, tiles, padded } = self.run;
+        let Run { first, tiles, padded, .. } = self.run;
         let job = self.job;
         let mut images = job.images.iter();
         let mut image = images.next();

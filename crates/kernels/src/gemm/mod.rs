@@ -56,6 +56,16 @@ impl PackedMatrix {
     }
 }
 
+/// The widths of register tiles there are, besides a level's widest: a row of 34 pixels is three
+/// tiles of 12, not three of 14.
+const NARROW: [usize; 2] = [9, 12];
+
+/// The register tile, at most `widest` pixels, that wastes least on a row of `pixels`.
+pub(crate) fn tile_width(widest: usize, pixels: usize) -> usize {
+    let even = pixels.div_ceil(pixels.div_ceil(widest).max(1));
+    NARROW.into_iter().find(|width| *width < widest && even <= *width).unwrap_or(widest)
+}
+
 /// What happens to an accumulator once its chain is done, each step rounded on its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish<'a> {

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::determinism::{Determinism, Digest};
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
-use crate::ops::Level;
+use crate::ops::{Arithmetic, Level};
 use crate::weights::{Architecture, FetchOptions, Manifest};
 
 /// Builds a [`Detector`]. Only the weights are needed; everything else has a default.
@@ -119,8 +119,9 @@ impl DetectorBuilder {
         let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
-        let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
-        let model = pool.install(|| RetinaNet::with_level(&config, level, vb))?;
+        let arithmetic = Arithmetic::new(&self.determinism, level);
+        let vb = tensors.into_draining_var_builder();
+        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, level, pool);
         detector.weights = weights;

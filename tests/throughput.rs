@@ -1,5 +1,5 @@
 //! How much of the bare network's speed a batch keeps: `cargo test --release -p retinanet-tests --test
-//! batch_throughput -- --ignored --nocapture`, on an idle machine.
+//! throughput -- --ignored --nocapture`, on an idle machine.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
