@@ -8,4 +8,5 @@ mod detector;
 mod determinism;
 mod layers;
 mod names;
+mod readme;
 mod small_forward;
