@@ -53,7 +53,7 @@ impl PictureOptions {
 
 fn overlay_box(found: &Detection) -> OverlayBox<'_> {
     OverlayBox {
-        in_image: found.bounding_box.into(),
+        in_image: found.bounding_box,
         label: &found.label,
         score: found.score,
         label_id: found.label_id,
