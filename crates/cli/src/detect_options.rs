@@ -120,11 +120,12 @@ impl ModelOptions {
             Some(weights) => weights.clone(),
             None => bundled(&options)?,
         };
-        let mut builder = Detector::builder()
-            .weights(weights)
-            .fetch_options(options)
-            .determinism(self.mode.into())
-            .device(device(&self.device)?);
+        self.settings(Detector::builder().weights(weights).fetch_options(options))
+    }
+
+    /// The builder with all options but the weights set.
+    pub fn settings(&self, builder: DetectorBuilder) -> Outcome<DetectorBuilder> {
+        let mut builder = builder.determinism(self.mode.into()).device(device(&self.device)?);
         if let Some(arch) = self.arch {
             builder = builder.architecture(arch.into());
         }

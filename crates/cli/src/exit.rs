@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use retinanet::batch::BatchError;
 use retinanet::{DetectorError, Error};
 
 use crate::output::printable;
@@ -74,6 +75,7 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::Label(_)
+            | Error::Batch(BatchError::Exists { .. })
             | Error::Detector(
                 DetectorError::NoWeights
                 | DetectorError::UnknownWeights { .. }

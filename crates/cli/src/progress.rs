@@ -34,6 +34,12 @@ impl Progress {
         }
     }
 
+    /// `count` steps were done before; they do not count for the rate.
+    pub fn skip(&mut self, count: u64) {
+        self.bar.set_position(count);
+        self.bar.reset_eta();
+    }
+
     /// Prints without tearing the bar.
     pub fn around<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)

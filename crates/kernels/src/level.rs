@@ -88,6 +88,13 @@ impl Level {
         }
     }
 
+    /// Products of bfloat16 pairs, for the fast mode: only at the AVX-512 level, on CPUs that have
+    /// them.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn bf16(self) -> Option<crate::simd::Bf16> {
+        if self.0 == Kind::Avx512 { crate::simd::Bf16::detect() } else { None }
+    }
+
     /// Pixels of a register tile of the matrix kernels.
     pub(crate) fn tile_pixels(self) -> usize {
         struct TilePixels;

@@ -1,13 +1,11 @@
 //! Where outputs go, and writing them whole or not at all.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Failure, Outcome};
-use crate::inputs::InputImage;
 use crate::interrupt;
 
-/// Files below a folder that mirror the inputs' relative paths, so that `a/1.jpg` and `b/1.jpg` never
+/// Files below a folder that mirror the images' relative paths, so that `a/1.jpg` and `b/1.jpg` never
 /// meet.
 #[derive(Debug, Clone)]
 pub struct OutputPaths {
@@ -20,26 +18,10 @@ impl OutputPaths {
         Self { folder: folder.into() }
     }
 
-    /// Refuses two inputs that would write to the same place.
-    pub fn check(inputs: &[InputImage]) -> Outcome<()> {
-        let mut seen: BTreeMap<&Path, &Path> = BTreeMap::new();
-        for input in inputs {
-            if let Some(other) = seen.insert(&input.relative, &input.path)
-                && other != input.path
-            {
-                return Err(Failure::usage(format!(
-                    "{:?} and {:?} would both be written as {:?}; give them in two runs",
-                    other, input.path, input.relative
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// `FOLDER/RELATIVE + ending`: the image's own ending stays, for 1.jpg and 1.png may both be there.
     /// The folders on the way are made.
-    pub fn beside(&self, input: &InputImage, ending: &str) -> Outcome<PathBuf> {
-        let mut path = self.folder.join(&input.relative).into_os_string();
+    pub fn beside(&self, relative: &Path, ending: &str) -> Outcome<PathBuf> {
+        let mut path = self.folder.join(relative).into_os_string();
         path.push(ending);
         let path = PathBuf::from(path);
         if let Some(parent) = path.parent() {
@@ -49,8 +31,8 @@ impl OutputPaths {
     }
 
     /// The folder `FOLDER/RELATIVE` for several files of one image; it is made.
-    pub fn folder_of(&self, input: &InputImage) -> Outcome<PathBuf> {
-        let path = self.folder.join(&input.relative);
+    pub fn folder_of(&self, relative: &Path) -> Outcome<PathBuf> {
+        let path = self.folder.join(relative);
         create_folder(&path)?;
         Ok(path)
     }

@@ -25,7 +25,7 @@ impl Table {
 
     /// Adds a row: one cell per column.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
+        self.rows.push(cells.into_iter().map(|cell| one_line(&cell.into())).collect());
     }
 
     /// Whether there is nothing under the heading.
@@ -68,6 +68,11 @@ pub fn printable(text: &str) -> String {
         }
     }
     safe
+}
+
+/// As [`printable`], newlines escaped too.
+pub fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
 }
 
 /// Characters that reorder the text around them.

@@ -28,18 +28,23 @@ struct Image<'a> {
 /// How the input under some output rows lies in scratch: [planes][rows][columns], where a plane is a
 /// block of sixteen channels, or one channel of a planar input.
 #[derive(Clone, Copy)]
-struct Strip {
-    size: [usize; 2],
-    planes: usize,
+pub(super) struct Strip {
+    pub(super) size: [usize; 2],
+    pub(super) planes: usize,
     /// Values of one pixel: 16, or 1.
     pixel: usize,
-    out_rows: usize,
-    rows: usize,
-    columns: usize,
+    pub(super) out_rows: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 impl Strip {
-    fn new(spec: &Conv2dSpec, input: &Input<'_>, out: BlockedShape, threads: usize) -> Self {
+    pub(super) fn new(
+        spec: &Conv2dSpec,
+        input: &Input<'_>,
+        out: BlockedShape,
+        threads: usize,
+    ) -> Self {
         let (size, planes, pixel) = match input {
             Input::Blocked(b) => (b.shape().size(), b.shape().blocks(), LANES),
             Input::Planar { size, .. } => (*size, spec.in_channels, 1),
@@ -54,7 +59,7 @@ impl Strip {
         Self { size, planes, pixel, out_rows, rows, columns }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.planes * self.rows * self.columns * self.pixel
     }
 

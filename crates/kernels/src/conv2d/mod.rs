@@ -10,6 +10,8 @@
 //! Which form is used depends on the weights' shape and stride only: see [`Algorithm::of`].
 
 mod direct;
+#[cfg(target_arch = "x86_64")]
+mod fast;
 mod pointwise;
 pub mod reference;
 #[cfg(test)]
@@ -115,6 +117,9 @@ enum Weights {
     /// k = (ci, ky, kx).
     Direct(PackedMatrix),
     Winograd(winograd::TransformedWeights),
+    /// Rounded to bfloat16: only in the fast mode.
+    #[cfg(target_arch = "x86_64")]
+    Pairs(fast::PairWeights),
 }
 
 /// One image's input: blocked, or plain (c, y, x) for a first layer of fewer than 16 channels.
@@ -164,14 +169,7 @@ impl Conv2d {
         bias: Option<&[f32]>,
     ) -> Result<Self> {
         Error::check_length("conv2d weight", spec.weights()?, weight.len())?;
-        if let Some(bias) = bias {
-            Error::check_length("conv2d bias", spec.out_channels, bias.len())?;
-        }
-        let bias = bias.map(|b| {
-            let mut padded = b.to_vec();
-            padded.resize(spec.out_channels.next_multiple_of(CHUNK), 0.0);
-            padded
-        });
+        let bias = pad_bias(&spec, bias)?;
         let weights = match Algorithm::of(&spec) {
             Algorithm::Winograd => {
                 Weights::Winograd(winograd::TransformedWeights::new(&spec, weight))
@@ -182,6 +180,29 @@ impl Conv2d {
             }
         };
         Ok(Self { level, spec, weights, bias })
+    }
+
+    /// As [`Conv2d::new`], but free to round: where the CPU multiplies pairs of bfloat16, and the
+    /// direct form over at least 16 channels is used, inputs and weights are rounded to it. The
+    /// result is not canonical.
+    ///
+    /// # Errors
+    /// As [`Conv2d::new`].
+    pub fn new_fast(
+        level: Level,
+        spec: Conv2dSpec,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Result<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(bf16), Algorithm::Direct) = (level.bf16(), Algorithm::of(&spec))
+            && spec.in_channels >= LANES
+        {
+            Error::check_length("conv2d weight", spec.weights()?, weight.len())?;
+            let weights = Weights::Pairs(fast::PairWeights::new(bf16, &spec, weight));
+            return Ok(Self { level, spec, weights, bias: pad_bias(&spec, bias)? });
+        }
+        Self::new(level, spec, weight, bias)
     }
 
     /// The shape.
@@ -220,6 +241,8 @@ impl Conv2d {
             Weights::Winograd(weights) => {
                 winograd::forward(self.level, &self.spec, weights, bias, relu, items);
             }
+            #[cfg(target_arch = "x86_64")]
+            Weights::Pairs(weights) => fast::forward(&self.spec, weights, bias, relu, items),
             Weights::Direct(weights) if pointwise::applies(&self.spec) => {
                 pointwise::forward(self.level, weights, bias, relu, items);
             }
@@ -290,4 +313,13 @@ impl Conv2d {
             _ => Ok(()),
         }
     }
+}
+
+/// The bias, padded to a whole chunk.
+fn pad_bias(spec: &Conv2dSpec, bias: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
+    let Some(bias) = bias else { return Ok(None) };
+    Error::check_length("conv2d bias", spec.out_channels, bias.len())?;
+    let mut padded = bias.to_vec();
+    padded.resize(spec.out_channels.next_multiple_of(CHUNK), 0.0);
+    Ok(Some(padded))
 }

@@ -229,3 +229,44 @@ fn a_wrong_length_is_an_error_that_names_it() {
     assert!(huge.weights().is_err());
     assert!(spec.output_size([0, 4]).is_err());
 }
+
+#[test]
+fn the_fast_form_is_close_and_the_same_for_any_threads() {
+    for (channels, kernel, stride, size) in [
+        ([64, 96], 1, 1, [9, 34]),
+        ([40, 33], 3, 2, [11, 35]),
+        ([256, 16], 1, 2, [7, 40]),
+        ([24, 7], 2, 1, [5, 3]),
+    ] {
+        let case = Case::new(channels, kernel, stride, kernel / 2, size);
+        let out = case.spec.output_size(size).unwrap();
+        let input = values(channels[0] * size[0] * size[1], 11);
+        let weight = values(case.spec.weights().unwrap(), 12);
+        let bias = values(channels[1], 13);
+        let residual = values(channels[1] * out[0] * out[1], 14);
+        let exact = reference::conv2d(
+            &case.spec,
+            &weight,
+            Some(&bias),
+            &input,
+            size,
+            Some(&residual),
+            true,
+        );
+        let conv = Conv2d::new_fast(Level::best(), case.spec, &weight, Some(&bias)).unwrap();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut output = vec![f32::NAN; exact.len()];
+            pool.install(|| conv.forward_nchw(&input, size, Some(&residual), true, &mut output))
+                .unwrap();
+            output
+        };
+        let output = run(1);
+        assert_eq!(output, run(3));
+        // Two roundings of 2^-9 for each product of values below 1; the errors add like a random walk.
+        let k = (channels[0] * kernel * kernel) as f32;
+        for (fast, exact) in output.iter().zip(&exact) {
+            assert!((fast - exact).abs() < k.sqrt() * 0.01, "{fast} {exact} {case:?}");
+        }
+    }
+}

@@ -8,6 +8,15 @@ use super::{Arithmetic, Kernel, Simd};
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
+impl Avx512 {
+    /// # Safety
+    /// The CPU has AVX-512F.
+    #[inline(always)]
+    pub(super) unsafe fn assume() -> Self {
+        Self(())
+    }
+}
+
 /// Runs a kernel compiled with AVX-512F.
 ///
 /// # Safety

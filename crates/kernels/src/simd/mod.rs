@@ -9,10 +9,16 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod portable;
 #[cfg(test)]
 mod tests;
 
+#[cfg(target_arch = "x86_64")]
+pub use bf16::Bf16;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use bf16::{PairKernel, Pairs};
 pub(crate) use portable::Portable;
 pub use portable::fma;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::determinism::{Determinism, Digest};
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
-use crate::ops::Level;
+use crate::ops::{Arithmetic, Level};
 use crate::weights::{Architecture, FetchOptions, Manifest};
 
 /// Builds a [`Detector`]. Only the weights are needed; everything else has a default.
@@ -119,8 +119,9 @@ impl DetectorBuilder {
         let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
+        let arithmetic = Arithmetic::new(&self.determinism, level);
         let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
-        let model = pool.install(|| RetinaNet::with_level(&config, level, vb))?;
+        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, level, pool);
         detector.weights = weights;
@@ -153,6 +154,27 @@ impl DetectorBuilder {
         };
         check_categories(&categories, config)?;
         Ok(self.finish(model, categories, level, pool))
+    }
+
+    /// A detector whose weights are drawn from the seed: it finds nothing sensible, but takes as long as
+    /// a trained one. The model is the builder's configuration, or its architecture's (default: v2).
+    ///
+    /// # Errors
+    /// [`DetectorError`] for settings that do not fit together,
+    /// [`ModelError`](crate::model::ModelError) for a configuration that makes no model.
+    pub fn build_untrained(self) -> Result<Detector> {
+        let Source { config, architecture, .. } = &self.source;
+        let config = config.clone().unwrap_or_else(|| match architecture {
+            Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
+            _ => RetinaNetConfig::resnet50_fpn_v2(),
+        });
+        let vb = self.determinism.var_builder(DType::F32, &Device::Cpu)?;
+        let level = match self.level {
+            Some(level) => level,
+            None => Level::from_env()?,
+        };
+        let model = RetinaNet::with_level(&config, level, vb)?;
+        self.build_with_model(model)
     }
 
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {

@@ -33,7 +33,7 @@ use trace::Trace;
 
 /// Input pixels that go through the network together: enough to read the weights once for many
 /// small images, few enough that the maps of large ones do not add up.
-const PIXELS_TOGETHER: usize = 800 * 1088;
+pub(crate) const PIXELS_TOGETHER: usize = 800 * 1088;
 
 /// Finds objects in images: weights, configuration, threads and memory, built once.
 ///

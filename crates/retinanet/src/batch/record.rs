@@ -1,18 +1,21 @@
-//! One image's answer as JSON.
+//! One image's answer as one line of JSON.
 
-use retinanet::Detections;
-use retinanet::detection::Detection;
 use serde::{Serialize, Serializer};
 
-use crate::exit::Outcome;
+use crate::Result;
+use crate::detection::{Detection, Detections};
 
-/// What is written for one image.
-#[derive(Debug, Serialize)]
+/// What is written about one image: an object with `image`, `width`, `height`, `detections` (each
+/// `label_id`, `label`, `score`, `box`: `[x1, y1, x2, y2]`) and `digest`
+/// ([`Detections::digest`] of exactly these), or with `image` and `error`.
+///
+/// Every number reads back to the same bits, by a reader of f32 as by one of f64.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum ImageRecord {
+pub enum Record {
     /// What was found.
     Found {
-        /// The image as the user named it.
+        /// The image's name.
         image: String,
         /// In pixels.
         width: usize,
@@ -20,31 +23,35 @@ pub enum ImageRecord {
         height: usize,
         /// Best score first.
         detections: Vec<RecordDetection>,
-        /// SHA-256 over the exact bits of `detections` and the image's size.
+        /// Over the exact bits of the detections and the image's size.
         digest: String,
     },
     /// Why there is no answer.
     Failed {
-        /// The image as the user named it.
+        /// The image's name.
         image: String,
         /// The reason.
         error: String,
     },
 }
 
-/// One detection, as [`Detection`] but with numbers every reader takes for the same bits.
-#[derive(Debug, Serialize)]
+/// A [`Detection`] with numbers that every reader takes for the same bits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordDetection {
-    label_id: usize,
+    pub(super) label_id: usize,
     label: String,
-    score: Exact,
+    pub(super) score: Exact,
     #[serde(rename = "box")]
-    in_image: [Exact; 4],
+    pub(super) in_image: [Exact; 4],
 }
 
-impl ImageRecord {
+impl Record {
     /// The record of what was found in an image.
-    pub fn found(image: &str, found: &Detections) -> Outcome<Self> {
+    ///
+    /// # Errors
+    /// [`DeterminismError::NotANumber`](crate::determinism::DeterminismError::NotANumber), which
+    /// detections of a [`Detector`](crate::Detector) never hold.
+    pub fn found(image: &str, found: &Detections) -> Result<Self> {
         let [height, width] = found.image_size();
         Ok(Self::Found {
             image: image.to_owned(),
@@ -61,6 +68,9 @@ impl ImageRecord {
     }
 
     /// One line of JSON, without a newline.
+    ///
+    /// # Panics
+    /// Never: a record has nothing that JSON cannot hold.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a record has string keys only")
     }
@@ -78,26 +88,18 @@ impl From<&Detection> for RecordDetection {
 }
 
 /// An f32 in JSON: its shortest digits, or more where they are needed.
-#[derive(Debug, Clone, Copy)]
-struct Exact(f32);
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Exact(pub(super) f32);
 
 impl Serialize for Exact {
+    /// The shortest digits of an f32 read as f64 and then rounded give other bits for a few values
+    /// (7.038531e-26 for one); those are written as f64.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match bits_kept(self.0) {
-            Ok(short) => serializer.serialize_f32(short),
-            Err(long) => serializer.serialize_f64(long),
+        let through_f64 = self.0.to_string().parse::<f64>().map(|wide| wide as f32);
+        match through_f64 {
+            Ok(read) if read.to_bits() == self.0.to_bits() => serializer.serialize_f32(self.0),
+            _ => serializer.serialize_f64(f64::from(self.0)),
         }
-    }
-}
-
-/// The number whose shortest digits read back to `value`'s bits, whether a reader parses them as f32
-/// or, like Python and JavaScript, as f64 and then rounds: `value` itself, but for a few (such as
-/// 7.038531e-26) `value` as f64.
-pub fn bits_kept(value: f32) -> Result<f32, f64> {
-    let through_f64 = value.to_string().parse::<f64>().map(|wide| wide as f32);
-    match through_f64 {
-        Ok(read) if read.to_bits() == value.to_bits() => Ok(value),
-        _ => Err(f64::from(value)),
     }
 }
 
@@ -113,15 +115,17 @@ mod tests {
             f32::from_bits(bits)
         });
         let awkward = [7.038531e-26, -0.0, 0.0, 1e-45, f32::MAX, f32::MIN_POSITIVE, 16_777_216.0];
-        for value in awkward.into_iter().chain(drawn.take(200_000)).filter(|v| v.is_finite()) {
+        for value in awkward.into_iter().chain(drawn.take(100_000)).filter(|v| v.is_finite()) {
             let json = serde_json::to_string(&Exact(value)).unwrap();
             assert_eq!(json.parse::<f32>().unwrap().to_bits(), value.to_bits(), "{json}");
             assert_eq!((json.parse::<f64>().unwrap() as f32).to_bits(), value.to_bits(), "{json}");
         }
+        assert_eq!(serde_json::to_string(&Exact(0.1)).unwrap(), "0.1");
     }
 
     #[test]
-    fn usual_numbers_stay_short() {
-        assert_eq!(serde_json::to_string(&Exact(0.1)).unwrap(), "0.1");
+    fn a_failed_image_has_its_name_and_the_reason() {
+        let json = Record::failed("a/\"1\".jpg", "no\nway").to_json();
+        assert_eq!(json, r#"{"image":"a/\"1\".jpg","error":"no\nway"}"#);
     }
 }
