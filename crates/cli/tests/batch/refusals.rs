@@ -37,8 +37,15 @@ fn a_run_with_anything_changed_is_not_continued() {
         assert_eq!(scene.read("out"), half);
     }
     let threshold = scene.run(&[
-        "batch", "images", "--weights", "model.safetensors", "--score-threshold", "0.5", "--out",
-        "out", "--resume",
+        "batch",
+        "images",
+        "--weights",
+        "model.safetensors",
+        "--score-threshold",
+        "0.5",
+        "--out",
+        "out",
+        "--resume",
     ]);
     refused(&exits(&threshold, 3), &["`config.postprocess.score_thresh`", "0.02", "0.5"]);
 
@@ -132,7 +139,8 @@ fn annotations_must_know_every_image() {
         exits(&scene.batch("out", &["--format", "coco", "--annotations", "a.json"]), 3)
     };
     refused(&with("{}"), &["a.json", "missing field `images`"]);
-    let some = r#"{"images":[{"id":1,"file_name":"000.png"},{"id":2,"file_name":"images/a/000.png"}]}"#;
+    let some =
+        r#"{"images":[{"id":1,"file_name":"000.png"},{"id":2,"file_name":"images/a/000.png"}]}"#;
     refused(&with(some), &["5 of 6 images are not in the annotations", "\"a/000.png\"", "images"]);
     let twice = r#"{"images":[{"id":1,"file_name":"x"},{"id":1,"file_name":"y"}]}"#;
     refused(&with(twice), &["the image id 1 is there twice"]);

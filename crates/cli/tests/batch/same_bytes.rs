@@ -57,11 +57,22 @@ fn joined_shards_are_the_unsharded_file() {
 fn every_image_has_a_record_with_its_answer_or_its_error() {
     let scene = Scene::new(8);
     let file = String::from_utf8(plain(&scene, "jsonl")).unwrap();
-    let records: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> =
+        file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = records.iter().map(|record| record["image"].as_str().unwrap()).collect();
     let expected = [
-        "000.png", "001.png", "a/000.png", "a/001.png", "a/deep/000.png", "a/deep/001.png",
-        "a/empty.jpg", "a/torn.png", "b/000.png", "b/001.png", "b/text.jpg", "zz.webp",
+        "000.png",
+        "001.png",
+        "a/000.png",
+        "a/001.png",
+        "a/deep/000.png",
+        "a/deep/001.png",
+        "a/empty.jpg",
+        "a/torn.png",
+        "b/000.png",
+        "b/001.png",
+        "b/text.jpg",
+        "zz.webp",
     ];
     assert_eq!(names, expected);
     for record in &records {
@@ -126,7 +137,8 @@ fn coco_results_hold_the_same_detections_under_the_annotations_ids() {
 fn a_folder_of_photos_gives_the_same_bytes_however_it_is_run() {
     let photos = std::env::var("RETINANET_PHOTOS").expect("RETINANET_PHOTOS names a folder");
     let scene = Scene::new(0);
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/person_r18.safetensors");
+    let weights =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/person_r18.safetensors");
     let batch = |out: &str, more: &[&str]| {
         let arguments = [&["batch", &photos, "--weights", weights, "--out", out], more].concat();
         exits(&scene.run(&arguments), 0);

@@ -88,7 +88,8 @@ pub fn exits(output: &Output, code: i32) -> String {
 fn crop(picture: &Image, [left, top]: [usize; 2], [width, height]: [usize; 2]) -> Image {
     let row = picture.width() * 3;
     let rows = picture.as_rgb8().chunks_exact(row).skip(top).take(height);
-    let pixels: Vec<u8> = rows.flat_map(|row| &row[left * 3..(left + width) * 3]).copied().collect();
+    let pixels: Vec<u8> =
+        rows.flat_map(|row| &row[left * 3..(left + width) * 3]).copied().collect();
     Image::from_rgb8(width, height, pixels).unwrap()
 }
 
