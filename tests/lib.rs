@@ -1,4 +1,7 @@
 //! Whole-library tests live in this package, so that golden data never reaches the library.
 
+pub mod demo;
+pub mod float_env;
 pub mod generator;
+pub mod new_process;
 pub mod parity_data;

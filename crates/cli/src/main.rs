@@ -1,3 +1,19 @@
-//! The `retinanet` command.
+//! The `retinanet` command: arguments, progress, printing. What it does is in the library.
 
-fn main() {}
+mod args;
+mod commands;
+mod detect_options;
+mod exit;
+mod interrupt;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = args::Cli::parse().command;
+    interrupt::install();
+    exit::report(command.run())
+}

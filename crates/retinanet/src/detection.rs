@@ -217,6 +217,21 @@ impl Detections {
         Ok(self.iter().filter(|found| found.label_id == id).collect())
     }
 
+    /// Only the detections of these categories, still best first.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of), for the first label at fault.
+    pub fn only<S: AsRef<str>>(&self, labels: &[S]) -> Result<Self> {
+        let ids = labels.iter().map(|label| self.categories.id_of(label.as_ref()));
+        let ids = ids.collect::<Result<Vec<usize>>>()?;
+        let kept = self.iter().filter(|found| ids.contains(&found.label_id));
+        Ok(Self {
+            image_size: self.image_size,
+            detections: kept.cloned().collect(),
+            categories: Arc::clone(&self.categories),
+        })
+    }
+
     /// Only the detections whose score is greater than `score`.
     #[must_use]
     pub fn above(&self, score: f32) -> Self {
@@ -281,6 +296,17 @@ mod tests {
         assert!(street().of("zebra").unwrap().is_empty());
         let error = street().of("persn").unwrap_err();
         assert!(matches!(error, Error::Label(LabelError::Unknown { .. })), "{error}");
+    }
+
+    #[test]
+    fn only_keeps_several_labels_in_score_order() {
+        let ids = |labels: &[&str]| -> Vec<usize> {
+            street().only(labels).unwrap().iter().map(|found| found.label_id).collect()
+        };
+        assert_eq!(ids(&["car", "person"]), [1, 3, 1]);
+        assert_eq!(ids(&["car"]), [3]);
+        assert!(ids(&[]).is_empty());
+        assert!(street().only(&["person", "cra"]).is_err());
     }
 
     #[test]

@@ -32,6 +32,15 @@ pub enum Error {
     /// Something that would break the promise of equal bits.
     #[error(transparent)]
     Determinism(#[from] crate::determinism::DeterminismError),
+    /// Images could not be listed or loaded.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// A batch's output cannot be written, continued or joined.
+    #[error(transparent)]
+    Batch(#[from] crate::batch::BatchError),
+    /// Annotations cannot be read, or detections do not fit them.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::EvalError),
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),

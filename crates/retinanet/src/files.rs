@@ -16,6 +16,15 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
+/// Writes `content` to `path` whole or not at all: a reader, a crash or a full disk never leaves half.
+///
+/// # Errors
+///
+/// [`WriteError`], naming `path`; what stood there before is unchanged.
+pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> crate::Result<()> {
+    Ok(write_atomically(path.as_ref(), |file| file.write_all(content))?)
+}
+
 /// Writes a file under a temporary name in the same folder, flushes it to the disk, then renames it.
 ///
 /// `write` fills the file. When it fails, or anything after it, the temporary file is removed and

@@ -2,11 +2,14 @@
 //! are identical to the bit: run to run, thread count to thread count, alone or in a batch, on
 //! every CPU.
 
+pub mod batch;
+pub mod data;
 pub mod detection;
 mod detector;
 pub mod determinism;
 pub mod error;
-mod files;
+pub mod eval;
+pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;
@@ -19,4 +22,4 @@ pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, device};
 pub use determinism::Determinism;
 pub use error::{Error, Result};
 pub use files::WriteError;
-pub use image::Image;
+pub use image::{Image, Mask, OverlayStyle};

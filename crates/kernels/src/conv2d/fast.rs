@@ -155,11 +155,11 @@ impl PairKernel for Rows<'_> {
         self.narrow(pairs);
         for chunk in self.chunks.clone() {
             let blocks = self.image.out_shape.blocks() - 2 * chunk;
-            match (tile_width(14, self.image.out_shape.width), blocks) {
-                (12, 2..) => self.chunk::<12, 2>(pairs, chunk),
+            // A tile of 14 would spill: the compiler broadcasts all pairs of a row ahead of use.
+            match (tile_width(12, self.image.out_shape.width), blocks) {
                 (9, 2..) => self.chunk::<9, 2>(pairs, chunk),
-                (_, 2..) => self.chunk::<14, 2>(pairs, chunk),
-                _ => self.chunk::<14, 1>(pairs, chunk),
+                (_, 2..) => self.chunk::<12, 2>(pairs, chunk),
+                _ => self.chunk::<12, 1>(pairs, chunk),
             }
         }
         if self.finish.stream {
@@ -179,22 +179,23 @@ impl Rows<'_> {
         for i in 0..layout.planes * layout.rows {
             let (plane, y) = (i / layout.rows, i % layout.rows);
             let row = &mut self.strip[i * row_values..][..row_values];
-            row.fill(0.0);
             let y = self.first_row * spec.stride[0] + y;
             if y < spec.padding[0] || y - spec.padding[0] >= height {
+                row.fill(0.0);
                 continue;
             }
             let source =
                 &input.plane(plane)[(y - spec.padding[0]) * width * LANES..][..width * LANES];
             let valid = spec.in_channels - plane * LANES;
-            let row = &mut row[spec.padding[1] * PAIRS..];
+            let (left, row) = row.split_at_mut(spec.padding[1] * PAIRS);
+            left.fill(0.0);
+            row[width * PAIRS..].fill(0.0);
+            assert!(row.len() >= width * PAIRS);
             for x in 0..width {
-                let mut out = [0; PAIRS];
-                let mut values = [0.0; LANES];
-                values.copy_from_slice(&source[x * LANES..][..LANES]);
-                pairs.narrow(&values, valid, &mut out);
-                for p in 0..PAIRS {
-                    row[x * PAIRS + p] = f32::from_bits(out[p]);
+                // SAFETY: pixel x < width is inside the source, and inside the row by the assertion.
+                unsafe {
+                    let out = row.as_mut_ptr().add(x * PAIRS).cast();
+                    pairs.narrow(source.as_ptr().add(x * LANES), valid, out);
                 }
             }
         }

@@ -53,13 +53,16 @@ impl Pairs {
     }
 
     /// Rounds 16 values to bfloat16, the first `valid` of them; the rest become zero.
+    ///
+    /// # Safety
+    /// `values` points to 16 readable values, `out` to 8 writable pairs.
     #[inline(always)]
-    pub(crate) fn narrow(self, values: &[f32; LANES], valid: usize, out: &mut [u32; LANES / 2]) {
+    pub(crate) unsafe fn narrow(self, values: *const f32, valid: usize, out: *mut u32) {
         let mask = if valid >= LANES { u16::MAX } else { (1 << valid) - 1 };
-        // SAFETY: `self` proves the instructions; both arrays are 16 halves or values long.
+        // SAFETY: `self` proves the instructions; the caller promises both places.
         unsafe {
-            let narrow = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, values.as_ptr()));
-            out.as_mut_ptr().cast::<__m256bh>().write_unaligned(narrow);
+            let narrow = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, values));
+            out.cast::<__m256bh>().write_unaligned(narrow);
         }
     }
 

@@ -8,6 +8,7 @@ mod source;
 mod trace;
 
 use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use candle_core::Device;
@@ -32,7 +33,7 @@ use trace::Trace;
 
 /// Input pixels that go through the network together: enough to read the weights once for many
 /// small images, few enough that the maps of large ones do not add up.
-const PIXELS_TOGETHER: usize = 800 * 1088;
+pub(crate) const PIXELS_TOGETHER: usize = 800 * 1088;
 
 /// Finds objects in images: weights, configuration, threads and memory, built once.
 ///
@@ -58,6 +59,8 @@ pub struct Detector {
     pool: rayon::ThreadPool,
     /// Memory of earlier calls; one more for each call that runs at the same time.
     workspaces: Mutex<Vec<Workspace>>,
+    /// As they were given: a name or a path.
+    weights: Option<PathBuf>,
     weights_sha256: Option<Digest>,
     load_report: Option<LoadReport>,
 }
@@ -134,6 +137,11 @@ impl Detector {
     /// The names of the model's classes.
     pub fn categories(&self) -> &Categories {
         &self.categories
+    }
+
+    /// The name or path its weights were given by; `None` for a detector made of a model.
+    pub fn weights(&self) -> Option<&Path> {
+        self.weights.as_deref()
     }
 
     /// What was loaded, renamed and ignored; `None` for a detector made of a model.

@@ -14,6 +14,8 @@ pub struct StageTime {
     pub stage: String,
     /// From the end of the stage before.
     pub time: Duration,
+    /// The multiply-adds of its convolutions, over all images.
+    pub multiply_adds: u64,
 }
 
 /// Notes when each stage is done.
@@ -25,7 +27,8 @@ struct Stopwatch {
 impl Observer for Stopwatch {
     fn stage(&mut self, stage: &str, _: &[Map]) -> Result<()> {
         let now = Instant::now();
-        self.stages.push(StageTime { stage: stage.to_owned(), time: now - self.last });
+        let (stage, time) = (stage.to_owned(), now - self.last);
+        self.stages.push(StageTime { stage, time, multiply_adds: 0 });
         self.last = now;
         Ok(())
     }
@@ -56,7 +59,54 @@ impl Detector {
             let mut watch = Stopwatch { last: Instant::now(), stages: Vec::new() };
             let predictions = self.model.run(&canvases, &mut workspace, &mut watch)?;
             self.give_back(workspace, predictions);
+            let counted = self.model.multiply_adds(size)?;
+            for (stage, (_, multiply_adds)) in watch.stages.iter_mut().zip(counted) {
+                stage.multiply_adds = multiply_adds.saturating_mul(images as u64);
+            }
             Ok(watch.stages)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::determinism::Determinism;
+    use crate::model::{ExtraLevels, ResNetDepth, RetinaNet, RetinaNetConfig};
+
+    fn model(config: &RetinaNetConfig) -> RetinaNet {
+        let vb = Determinism::default().var_builder(DType::F32, &Device::Cpu).unwrap();
+        RetinaNet::new(config, vb).unwrap()
+    }
+
+    #[test]
+    fn every_timed_stage_is_counted_under_its_own_name() {
+        let mut config = RetinaNetConfig::resnet50_fpn_v2();
+        config.backbone.depth = ResNetDepth::ResNet18;
+        config.fpn.out_channels = 32;
+        config.num_classes = 2;
+        for extra in [ExtraLevels::P6P7FromBackbone, ExtraLevels::MaxPool] {
+            config.fpn.extra_levels = extra;
+            config.anchors.sizes.truncate(3 + extra.count());
+            let detector = Detector::builder().threads(1).build_with_model(model(&config)).unwrap();
+            let timed = detector.profile_network([64, 96], 2).unwrap();
+            let counted = detector.model().multiply_adds([64, 96]).unwrap();
+            let names = |name: &str| name.to_owned();
+            let timed_names: Vec<_> = timed.iter().map(|stage| names(&stage.stage)).collect();
+            let counted_names: Vec<_> = counted.iter().map(|(name, _)| names(name)).collect();
+            assert_eq!(timed_names, counted_names);
+            assert_eq!(timed[0].multiply_adds, 2 * 64 * 3 * 49 * 32 * 48);
+        }
+    }
+
+    #[test]
+    fn the_published_model_needs_its_published_multiply_adds() {
+        // torchvision states 152.24 GFLOPS (multiply-adds) at 800 x 800 for v2.
+        let model = model(&RetinaNetConfig::resnet50_fpn_v2());
+        let counted = model.multiply_adds([800, 800]).unwrap();
+        let total: u64 = counted.iter().map(|(_, count)| count).sum();
+        assert_eq!(total / 10_000_000, 15_223);
     }
 }

@@ -39,6 +39,23 @@ impl Versions {
     }
 }
 
+impl Versions {
+    /// The parts whose version is not this build's, as (part, there, here).
+    pub(super) fn changed_from_current(&self) -> Vec<(&'static str, String, String)> {
+        let current = Self::current();
+        let pairs = [
+            ("retinanet", &self.retinanet, current.retinanet),
+            ("retinanet-kernels", &self.retinanet_kernels, current.retinanet_kernels),
+            ("image", &self.image, current.image),
+            ("zune-jpeg", &self.zune_jpeg, current.zune_jpeg),
+            ("png", &self.png, current.png),
+            ("candle", &self.candle_tested, current.candle_tested),
+        ];
+        let changed = pairs.into_iter().filter(|(_, there, here)| **there != *here);
+        changed.map(|(part, there, here)| (part, there.clone(), here)).collect()
+    }
+}
+
 // A test compares these with Cargo.lock.
 const IMAGE: &str = "0.25.10";
 const ZUNE_JPEG: &str = "0.5.15";
@@ -133,6 +150,39 @@ impl Environment {
         }
     }
 
+    /// Both environments as a table of three columns, this one (of a receipt) first; what differs is
+    /// marked.
+    pub(super) fn beside(&self, here: &Self) -> String {
+        let (left, right) = (self.rows(), here.rows());
+        let names = left.iter().map(|(name, _)| *name).chain(["problem", "problems"]);
+        let mut rows = vec![["", "", "receipt", "here"].map(str::to_owned)];
+        let mut seen = Vec::new();
+        for name in names {
+            if seen.contains(&name) {
+                continue;
+            }
+            seen.push(name);
+            let of = |rows: &[(&str, String)]| -> Vec<String> {
+                rows.iter().filter(|row| row.0 == name).map(|row| escaped(&row.1)).collect()
+            };
+            let (left, right) = (of(&left), of(&right));
+            for i in 0..left.len().max(right.len()) {
+                let cell = |side: &[String]| side.get(i).cloned().unwrap_or_default();
+                let (left, right) = (cell(&left), cell(&right));
+                let mark = if left == right { "" } else { "*" };
+                rows.push([mark.to_owned(), name.to_owned(), left, right]);
+            }
+        }
+        let width =
+            |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let [first, second, third] = [width(0), width(1), width(2)];
+        let line = |[mark, name, left, right]: &[String; 4]| {
+            let line = format!("{mark:first$} {name:second$}  {left:third$}  {right}");
+            line.trim_end().to_owned()
+        };
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     fn rows(&self) -> Vec<(&'static str, String)> {
         let versions = &self.versions;
         let brand = self.cpu.brand.as_deref().unwrap_or("brand unknown");
@@ -168,22 +218,23 @@ impl std::fmt::Display for Environment {
         let rows = self.rows();
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in rows {
-            // Values may come from a receipt, so nothing in them reaches a terminal unescaped.
-            let value: String = value
-                .chars()
-                .flat_map(|c| {
-                    let (plain, escaped) = if c.is_control() {
-                        (None, Some(c.escape_debug()))
-                    } else {
-                        (Some(c), None)
-                    };
-                    plain.into_iter().chain(escaped.into_iter().flatten())
-                })
-                .collect();
+            let value = escaped(&value);
             writeln!(f, "{name:width$}  {value}")?;
         }
         Ok(())
     }
+}
+
+/// Values may come from a receipt, so nothing in them reaches a terminal unescaped.
+fn escaped(value: &str) -> String {
+    let mut safe = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character.is_control() {
+            true => safe.extend(character.escape_debug()),
+            false => safe.push(character),
+        }
+    }
+    safe
 }
 
 /// The first processor's name in /proc/cpuinfo.

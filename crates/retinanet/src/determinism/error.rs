@@ -83,6 +83,20 @@ pub enum DeterminismError {
         /// The stage.
         stage: String,
     },
+    /// A file is no receipt, or one that this release does not read.
+    #[error("{name:?} is not a usable receipt: {reason}")]
+    Receipt {
+        /// Its path.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A receipt was asked of a detector whose weights come from no file.
+    #[error(
+        "a receipt names the file of its weights, and this detector was made of a model in memory: \
+         save the weights and build the detector from that file"
+    )]
+    ReceiptWithoutWeights,
     /// A random index was asked for below zero possibilities.
     #[error("a random index below 0 was asked for: the range must hold at least one value")]
     EmptyRange,

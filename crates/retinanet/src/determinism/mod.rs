@@ -39,8 +39,8 @@
 //! | `PYTHONHASHSEED=0` | nothing | Rust's hash maps change their order too, but no answer depends on it. candle's `VarMap` is one: use [`vars_in_name_order`]. |
 //! | `torch.use_deterministic_algorithms(True)` | strict mode, the default | An operation without a deterministic implementation is [`DeterminismError::UnsupportedOperation`], which names it; nothing falls back silently. |
 //! | `CUBLAS_WORKSPACE_CONFIG=:4096:8` | the same, on CUDA only | It must be set before the program starts. `prepare_device` checks it and says what to set. The CPU needs no variable. |
-//! | `DataLoader(generator=g)` | [`Determinism::stream`]`(Purpose::Shuffle, data set, epoch)`, then [`Stream::shuffle`] | The order of an epoch does not depend on the epochs before it. A data loader is not offered yet. |
-//! | `DataLoader(worker_init_fn=f)` | [`Determinism::stream`]`(Purpose::Augmentation, data set, sample)` | A stream belongs to the sample, not to the worker, so the number of workers changes nothing. |
+//! | `DataLoader(generator=g)` | [`Determinism::stream`]`(Purpose::Shuffle, data set, epoch)`, then [`Stream::shuffle`] | [`data::Loader`](crate::data::Loader) does it: the order of an epoch does not depend on the epochs before it. |
+//! | `DataLoader(worker_init_fn=f)` | the stream that [`data::Dataset::get`](crate::data::Dataset::get) is given | It belongs to the sample and the epoch, not to the worker, so the number of workers changes nothing. |
 //! | seeding before new or unfrozen layers are made | [`Determinism::var_builder`], [`Determinism::trainable_var_builder`] | Each tensor comes from its own full name, so the order of layers changes nothing. |
 //! | `DistributedDataParallel`, one seed a rank | not offered yet | Neither is training: the order in which gradients are summed would have to be fixed first. |
 //!
@@ -49,7 +49,8 @@
 //! Threads, batch neighbours and the CPU's vector width do not, by the order of arithmetic; equal
 //! scores do not, since ties go to the lower (level, flattened index). Formats other than f32 and
 //! NaNs have no portable bits and are refused. [`Environment`] reports what an answer was computed
-//! with, and [`StageDigests`] finds the stage where two machines part.
+//! with, and [`StageDigests`] finds the stage where two machines part. A [`Receipt`] holds both, for
+//! anyone to re-run.
 
 mod digest;
 #[cfg(test)]
@@ -62,11 +63,14 @@ mod init_tests;
 mod mode;
 mod normal;
 mod philox;
+mod receipt;
+mod seal;
 mod settings;
 mod stages;
 mod streams;
 #[cfg(test)]
 mod streams_tests;
+mod verification;
 
 pub use digest::{
     DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
@@ -75,6 +79,8 @@ pub use environment::{Cpu, Environment, Versions};
 pub use error::DeterminismError;
 pub use init::{SeededInit, vars_in_name_order};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
+pub use receipt::{ImageFileRecord, Receipt, WeightsRecord};
 pub use settings::{SettingProblem, cuda_setting_problems};
 pub use stages::{Stage, StageDifference, StageDigests};
 pub use streams::{Purpose, Stream};
+pub use verification::{Difference, Verification};

@@ -113,9 +113,13 @@ impl Image {
     /// As [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Self> {
         let path = path.as_ref();
-        let name = path.to_string_lossy().into_owned();
-        let bytes = read(path, &name, options.limits.max_file_bytes)?;
-        Self::decode_with(&bytes, &name, options)
+        Self::open_named(path, &path.to_string_lossy(), options)
+    }
+
+    /// [`open_with`](Self::open_with), with another name in the messages than the path.
+    pub(crate) fn open_named(path: &Path, name: &str, options: &DecodeOptions) -> Result<Self> {
+        let bytes = read_file(path, name, options.limits.max_file_bytes)?;
+        Self::decode_with(&bytes, name, options)
     }
 
     /// Decodes an encoded image with the default [`DecodeOptions`]; `name` is for messages.
@@ -157,7 +161,8 @@ impl Image {
     }
 }
 
-fn read(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
+/// A file's content, if it is no larger than `limit`; `name` is for messages.
+pub(crate) fn read_file(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
     let unreadable = |source| ImageError::Read { name: name.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if metadata.is_dir() {

@@ -157,4 +157,30 @@ pub enum ImageError {
         /// The most pixels an input may have.
         limit: usize,
     },
+    /// A mask that would fill the memory.
+    #[error(
+        "a mask of {width} x {height} pixels (width x height) has more than {limit} pixels; is the image's size right?"
+    )]
+    MaskTooLarge {
+        /// The width asked for.
+        width: usize,
+        /// The height asked for.
+        height: usize,
+        /// The most pixels a mask may have.
+        limit: usize,
+    },
+    /// Detections drawn on another image than their own.
+    #[error(
+        "the detections are of an image of {width} x {height} pixels (width x height), the one to draw on has {other_width} x {other_height}; give the image they were found in"
+    )]
+    OtherImage {
+        /// The width of the detections' image.
+        width: usize,
+        /// Its height.
+        height: usize,
+        /// The width of the image given.
+        other_width: usize,
+        /// Its height.
+        other_height: usize,
+    },
 }

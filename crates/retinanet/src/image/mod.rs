@@ -1,5 +1,6 @@
 //! Images in and out: decode, transform, masks, overlay.
 
+mod annotate;
 mod decode;
 mod encode;
 mod error;
@@ -11,8 +12,10 @@ mod picture;
 mod tests;
 mod transform;
 
+pub(crate) use decode::read_file;
 pub use decode::{DecodeLimits, DecodeOptions};
 pub use error::ImageError;
 pub use mask::Mask;
+pub use overlay::OverlayStyle;
 pub use picture::Image;
 pub use transform::{MAX_INPUT_PIXELS, TransformConfig, Transformed};

@@ -4,20 +4,28 @@ mod canvas;
 mod caption;
 
 use super::Image;
+use crate::{BoundingBox, Detection};
 use canvas::{Canvas, Rect};
 use caption::Captions;
 
 /// What to draw of one detection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OverlayBox<'a> {
-    /// `[x1, y1, x2, y2]` in the picture's pixels.
-    pub in_image: [f32; 4],
+    /// Where it is, in the picture's pixels.
+    pub in_image: BoundingBox,
     /// The label's text; control characters are shown as a replacement character.
     pub label: &'a str,
     /// The score.
     pub score: f32,
     /// The label's id; it chooses the colour.
     pub label_id: usize,
+}
+
+impl<'a> From<&'a Detection> for OverlayBox<'a> {
+    fn from(found: &'a Detection) -> Self {
+        let Detection { bounding_box: in_image, ref label, score, label_id } = *found;
+        Self { in_image, label, score, label_id }
+    }
 }
 
 /// How to draw. `None` takes a size that suits the picture.
@@ -44,8 +52,8 @@ pub struct OverlayStyle {
 /// use retinanet::image::{Image, overlay};
 ///
 /// let image = Image::from_rgb8(100, 80, vec![60; 100 * 80 * 3])?;
-/// let person =
-///     overlay::OverlayBox { in_image: [20.0, 30.0, 60.0, 70.0], label: "person", score: 0.93, label_id: 1 };
+/// let in_image = [20.0, 30.0, 60.0, 70.0].into();
+/// let person = overlay::OverlayBox { in_image, label: "person", score: 0.93, label_id: 1 };
 /// let drawn = overlay::draw(&image, &[person], &overlay::OverlayStyle::default());
 /// assert_ne!(drawn, image);
 /// # Ok::<(), retinanet::Error>(())
@@ -55,7 +63,7 @@ pub fn draw(image: &Image, boxes: &[OverlayBox<'_>], style: &OverlayStyle) -> Im
     let short = image.width().min(image.height());
     let line = style.line_width.unwrap_or(1 + short / 400).clamp(1, short);
     let text = style.text_height.unwrap_or(9 + short / 60).clamp(1, short.max(9));
-    let rects: Vec<Rect> = boxes.iter().map(|one| canvas.rect_of(one.in_image)).collect();
+    let rects: Vec<Rect> = boxes.iter().map(|one| canvas.rect_of(&one.in_image)).collect();
     for (one, &rect) in boxes.iter().zip(&rects).rev() {
         canvas.outline(rect, line, color(one.label_id));
     }
@@ -104,7 +112,7 @@ mod tests {
     }
 
     fn person(in_image: [f32; 4]) -> OverlayBox<'static> {
-        OverlayBox { in_image, label: "person", score: 0.934, label_id: 1 }
+        OverlayBox { in_image: in_image.into(), label: "person", score: 0.934, label_id: 1 }
     }
 
     fn pixel(image: &Image, x: usize, y: usize) -> [u8; 3] {

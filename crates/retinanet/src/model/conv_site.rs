@@ -8,7 +8,7 @@ use retinanet_kernels::with_ieee;
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{Conv2d, Conv2dSpec, Level};
+use crate::ops::{Arithmetic, Conv2d, Conv2dSpec};
 
 /// torchvision's initialisation of ResNet's convolutions: Kaiming normal, fan out, ReLU.
 pub(crate) const KAIMING_NORMAL_FAN_OUT: Init = Init::Kaiming {
@@ -102,7 +102,7 @@ impl ConvSite {
     }
 
     /// Loads, folds and packs; the tensors are dropped.
-    pub(crate) fn build(&self, level: Level, vb: &VarBuilder) -> Result<Conv2d> {
+    pub(crate) fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<Conv2d> {
         // Folding and packing compute, so they too need the default rounding and subnormals.
         with_ieee(|| {
             let mut weight = self.weight().load(vb)?;
@@ -111,7 +111,7 @@ impl ConvSite {
                 Shift::Bias(value) => Some(self.bias(*value).load(vb)?),
                 Shift::BatchNorm(norm) => Some(norm.fold(vb, &mut weight)?),
             };
-            Conv2d::new(level, self.spec, &weight, bias.as_deref())
+            Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())
         })
     }
 }

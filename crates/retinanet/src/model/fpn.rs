@@ -8,7 +8,7 @@ use super::ModelError;
 use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, same_conv};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{Conv2d, Conv2dSpec, Level, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
+use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
 
 /// More channels than any backbone has.
 const MAX_CHANNELS: usize = 1 << 13;
@@ -173,30 +173,30 @@ impl Fpn {
     pub fn new(
         config: &FpnConfig,
         in_channels: &[usize],
-        level: Level,
+        arithmetic: Arithmetic,
         vb: VarBuilder,
     ) -> Result<Self> {
         config.validate(in_channels)?;
         let build = |sites: Vec<ConvSite>| -> Result<Vec<Conv2d>> {
-            sites.iter().map(|site| site.build(level, &vb)).collect()
+            sites.iter().map(|site| site.build(arithmetic, &vb)).collect()
         };
         let subsample = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
         let extra_blocks = match config.p6_p7(in_channels) {
             Some([p6, p7]) => ExtraBlocks::P6P7 {
-                p6: p6.build(level, &vb)?,
-                p7: p7.build(level, &vb)?,
-                relu: Relu::new(level),
+                p6: p6.build(arithmetic, &vb)?,
+                p7: p7.build(arithmetic, &vb)?,
+                relu: Relu::new(arithmetic.level),
                 from_pyramid: config.extra_levels == ExtraLevels::P6P7FromPyramid,
             },
             None if config.extra_levels == ExtraLevels::MaxPool => {
-                ExtraBlocks::MaxPool(MaxPool2d::new(level, subsample))
+                ExtraBlocks::MaxPool(MaxPool2d::new(arithmetic.level, subsample))
             }
             None => ExtraBlocks::None,
         };
         Ok(Self {
             inner_blocks: build(config.inner_blocks(in_channels))?,
             layer_blocks: build(config.layer_blocks(in_channels))?,
-            upsample_add: UpsampleAdd::new(level),
+            upsample_add: UpsampleAdd::new(arithmetic.level),
             extra_blocks,
         })
     }
@@ -255,12 +255,13 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::ops::Level;
 
     fn sizes(extra_levels: ExtraLevels, maps: &[[usize; 2]]) -> Vec<[usize; 2]> {
         let config = FpnConfig { out_channels: 2, extra_levels };
         let channels: Vec<usize> = (0..maps.len()).map(|i| 3 + i).collect();
         let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
-        let fpn = Fpn::new(&config, &channels, Level::from_env().unwrap(), vb).unwrap();
+        let fpn = Fpn::new(&config, &channels, Level::from_env().unwrap().into(), vb).unwrap();
         let maps: Vec<Tensor> = maps
             .iter()
             .zip(&channels)
@@ -303,7 +304,7 @@ mod tests {
     fn the_wrong_number_of_maps_is_refused() {
         let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
         let level = Level::from_env().unwrap();
-        let fpn = Fpn::new(&FpnConfig::default(), &[3, 4], level, vb).unwrap();
+        let fpn = Fpn::new(&FpnConfig::default(), &[3, 4], level.into(), vb).unwrap();
         let error = fpn.forward(&[]).unwrap_err().to_string();
         assert!(error.contains("2 maps"), "{error}");
     }

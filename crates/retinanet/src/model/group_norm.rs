@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{GroupNorm, GroupNormSpec, Level};
+use crate::ops::{Arithmetic, GroupNorm, GroupNormSpec};
 
 /// Group normalisation after each convolution of a head's tower.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -43,13 +43,13 @@ impl GroupNormSite {
     }
 
     /// Loads the parameters.
-    pub(crate) fn build(&self, level: Level, vb: &VarBuilder) -> Result<GroupNorm> {
+    pub(crate) fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<GroupNorm> {
         let [weight, bias] = self.tensors();
         let spec = GroupNormSpec {
             channels: self.channels,
             groups: self.config.groups,
             eps: self.config.eps,
         };
-        GroupNorm::new(level, spec, &weight.load(vb)?, &bias.load(vb)?)
+        GroupNorm::new(arithmetic.level, spec, &weight.load(vb)?, &bias.load(vb)?)
     }
 }

@@ -9,7 +9,7 @@ use super::conv_site::{ConvSite, Shift, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{Conv2d, GroupNorm, Level};
+use crate::ops::{Arithmetic, Conv2d, GroupNorm};
 
 /// -ln((1 - p) / p) for p = 0.01: at first, every anchor is an object with this probability (Lin et
 /// al., "Focal Loss for Dense Object Detection", section 4.1).
@@ -118,17 +118,17 @@ impl HeadSite<'_> {
         tensors
     }
 
-    fn build(&self, level: Level, vb: &VarBuilder) -> Result<PredictionHead> {
+    fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<PredictionHead> {
         let layer = |index| -> Result<(Conv2d, Option<GroupNorm>)> {
             let norm = self.norm(index);
             Ok((
-                self.conv(index).build(level, vb)?,
-                norm.map(|norm| norm.build(level, vb)).transpose()?,
+                self.conv(index).build(arithmetic, vb)?,
+                norm.map(|norm| norm.build(arithmetic, vb)).transpose()?,
             ))
         };
         Ok(PredictionHead {
             convs: (0..self.config.num_convs).map(layer).collect::<Result<_>>()?,
-            output: self.output().build(level, vb)?,
+            output: self.output().build(arithmetic, vb)?,
         })
     }
 }
@@ -214,11 +214,12 @@ impl RetinaNetHead {
         channels: usize,
         num_anchors: usize,
         num_classes: usize,
-        level: Level,
+        arithmetic: Arithmetic,
         vb: VarBuilder,
     ) -> Result<Self> {
         let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;
-        let build = |(prefix, site): (&'static str, HeadSite)| site.build(level, &vb.pp(prefix));
+        let build =
+            |(prefix, site): (&'static str, HeadSite)| site.build(arithmetic, &vb.pp(prefix));
         Ok(Self {
             classification_head: build(classification)?,
             regression_head: build(regression)?,

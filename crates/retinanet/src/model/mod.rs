@@ -12,6 +12,7 @@ mod batch_norm;
 mod config;
 mod config_json;
 mod conv_site;
+mod cost;
 mod error;
 mod fpn;
 mod group_norm;

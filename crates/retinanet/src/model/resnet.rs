@@ -9,7 +9,7 @@ use super::batch_norm::BatchNormConfig;
 use super::conv_site::{ConvSite, same_conv};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
-use crate::ops::{Conv2d, Conv2dSpec, Level, MaxPool2d, MaxPool2dSpec};
+use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec};
 
 /// Channels after the stem.
 const STEM_CHANNELS: usize = 64;
@@ -250,18 +250,18 @@ pub(crate) struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn new(site: &BlockSite, level: Level, vb: &VarBuilder) -> Result<Self> {
+    fn new(site: &BlockSite, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<Self> {
         let vb = site.path.split('.').fold(vb.clone(), |vb, part| vb.pp(part));
         let mut inner = Vec::new();
         let mut last = None;
         for conv in site.convs() {
-            inner.extend(last.replace(conv.build(level, &vb)?));
+            inner.extend(last.replace(conv.build(arithmetic, &vb)?));
         }
         let downsample = site.downsample();
         Ok(Self {
             inner,
             last: last.expect("every kind of block has at least two convolutions"),
-            downsample: downsample.map(|conv| conv.build(level, &vb)).transpose()?,
+            downsample: downsample.map(|conv| conv.build(arithmetic, &vb)).transpose()?,
         })
     }
 }
@@ -300,16 +300,16 @@ impl ResNet {
     /// # Errors
     /// [`ModelError`] when the configuration makes no network or a tensor is missing, mis-shaped or
     /// not finite.
-    pub fn new(config: &ResNetConfig, level: Level, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &ResNetConfig, arithmetic: Arithmetic, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let stage = |blocks: Vec<BlockSite>| -> Result<Vec<ResidualBlock>> {
             let blocks = blocks.iter();
-            blocks.map(|block| ResidualBlock::new(block, level, &vb)).collect()
+            blocks.map(|block| ResidualBlock::new(block, arithmetic, &vb)).collect()
         };
         let pool = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
         Ok(Self {
-            stem: config.stem().build(level, &vb)?,
-            max_pool: MaxPool2d::new(level, pool),
+            stem: config.stem().build(arithmetic, &vb)?,
+            max_pool: MaxPool2d::new(arithmetic.level, pool),
             layers: config.stages().into_iter().map(stage).collect::<Result<_>>()?,
             returned_layers: config.returned_layers.clone(),
         })

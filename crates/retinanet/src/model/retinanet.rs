@@ -9,7 +9,7 @@ use super::{
     RetinaNetHead, RetinaNetOutput, heads,
 };
 use crate::Result;
-use crate::ops::Level;
+use crate::ops::{Arithmetic, Level};
 use crate::postprocess::PostprocessConfig;
 
 /// More parameters than any detector has: 8 GiB of f32.
@@ -63,6 +63,19 @@ impl RetinaNet {
     /// # Errors
     /// As [`RetinaNet::new`].
     pub fn with_level(config: &RetinaNetConfig, level: Level, vb: VarBuilder) -> Result<Self> {
+        Self::with_arithmetic(config, level.into(), vb)
+    }
+
+    /// As [`RetinaNet::new`], computing as `arithmetic` says: the fast mode's answers are near the
+    /// canonical ones, and not the same on every machine.
+    ///
+    /// # Errors
+    /// As [`RetinaNet::new`].
+    pub fn with_arithmetic(
+        config: &RetinaNetConfig,
+        arithmetic: Arithmetic,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         config.validate()?;
         // Before anything is loaded, for it bounds how much will be.
         parameter_count(config)?;
@@ -70,11 +83,11 @@ impl RetinaNet {
         let num_anchors = config.anchors.num_anchors()?;
         let backbone = vb.pp("backbone");
         Ok(Self {
-            backbone: ResNet::new(&config.backbone, level, backbone.pp("body"))?,
+            backbone: ResNet::new(&config.backbone, arithmetic, backbone.pp("body"))?,
             fpn: Fpn::new(
                 &config.fpn,
                 &config.backbone.returned_channels(),
-                level,
+                arithmetic,
                 backbone.pp("fpn"),
             )?,
             head: RetinaNetHead::new(
@@ -82,7 +95,7 @@ impl RetinaNet {
                 channels,
                 num_anchors,
                 config.num_classes,
-                level,
+                arithmetic,
                 vb.pp("head"),
             )?,
             anchors: AnchorGenerator::new(&config.anchors)?,

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Module, Result, Shape, Tensor};
-use retinanet_kernels::Level;
 use retinanet_kernels::conv2d::{Conv2d as Kernel, Conv2dSpec};
 
-use super::{OpError, batch};
+use super::{Arithmetic, OpError, batch};
 
 const NAME: &str = "retinanet.conv2d";
 
@@ -27,13 +26,14 @@ impl Conv2d {
     /// [`Error::Kernel`](crate::Error::Kernel) when a length does not match `spec` or `spec` is not
     /// a convolution (a zero stride, for example).
     pub fn new(
-        level: Level,
+        arithmetic: impl Into<Arithmetic>,
         spec: Conv2dSpec,
         weight: &[f32],
         bias: Option<&[f32]>,
     ) -> crate::Result<Self> {
-        let kernel = Arc::new(Kernel::new(level, spec, weight, bias)?);
-        Ok(Self { kernel })
+        let Arithmetic { level, fast } = arithmetic.into();
+        let new = if fast { Kernel::new_fast } else { Kernel::new };
+        Ok(Self { kernel: Arc::new(new(level, spec, weight, bias)?) })
     }
 
     /// The convolution's shape.
@@ -155,6 +155,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::ops::Level;
 
     /// 2 -> 1 channels, 1x1, weights 2 and -1, bias 1.
     fn conv() -> Conv2d {

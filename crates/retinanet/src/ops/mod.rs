@@ -7,6 +7,7 @@
 //! The operations are recorded in candle's graph but have no backward pass yet: asking for a
 //! gradient is candle's `BackwardNotSupported` error, never a silent zero.
 
+mod arithmetic;
 mod batch;
 mod conv2d;
 mod error;
@@ -15,6 +16,7 @@ mod max_pool2d;
 mod relu;
 mod upsample_add;
 
+pub use arithmetic::Arithmetic;
 pub use conv2d::Conv2d;
 pub use error::OpError;
 pub use group_norm::GroupNorm;

@@ -1,5 +1,6 @@
 //! Pixels that can be painted on, never outside of them.
 
+use crate::BoundingBox;
 use crate::image::Image;
 
 /// A picture being painted.
@@ -37,13 +38,12 @@ impl Canvas {
         Image::from_rgb8(self.width, self.height, self.rgb).expect("the size has not changed")
     }
 
-    /// The pixels a box covers: truncated like masks, held within the picture, at least one pixel.
-    pub(super) fn rect_of(&self, [x1, y1, x2, y2]: [f32; 4]) -> Rect {
-        // `as` saturates and takes NaN to 0.
-        let left = (x1 as usize).min(self.width - 1);
-        let top = (y1 as usize).min(self.height - 1);
-        let far = |start: usize, end: f32, side: usize| (end as usize).clamp(start + 1, side);
-        Rect { left, top, right: far(left, x2, self.width), bottom: far(top, y2, self.height) }
+    /// The pixels a box covers, as in a mask, but at least one.
+    pub(super) fn rect_of(&self, in_image: &BoundingBox) -> Rect {
+        let (rows, columns) = in_image.pixels(self.height, self.width);
+        let left = columns.start.min(self.width - 1);
+        let top = rows.start.min(self.height - 1);
+        Rect { left, top, right: columns.end.max(left + 1), bottom: rows.end.max(top + 1) }
     }
 
     /// Paints the frame just inside `rect`, `line` pixels wide.

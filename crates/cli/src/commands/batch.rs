@@ -1,0 +1,149 @@
+//! `retinanet batch`.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
+use retinanet::data::{Listing, Shard};
+
+use crate::detect_options::DetectOptions;
+use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::output::PictureOptions;
+use crate::progress::Progress;
+
+/// How many failed images are named on standard error.
+const FAILURES_SHOWN: usize = 20;
+
+/// Detects in any number of images into one file that can be continued and split
+///
+/// Memory does not grow with the number of images. An image that cannot be read is a line with its
+/// error, and the exit code at the end is 3. OUT.run.json, beside OUT, keeps what decides the
+/// result: `--resume` goes on only with the same configuration, weights and list.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Images, folders, patterns, or lists (.txt, .list, .lst: one path a line, relative to the list)
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// How results are written
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    pub format: Format,
+
+    /// COCO annotations whose file names give the image ids of `--format coco` [default: the image's
+    /// place in the list, from 0, is its id]
+    #[arg(long, value_name = "FILE.json")]
+    pub annotations: Option<PathBuf>,
+
+    /// Continue FILE after its last whole line, or begin it
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Replace FILE if it is there
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
+
+    /// Only share I (from 0) of N; `retinanet merge` joins the shares' files
+    #[arg(long, value_name = "I/N", default_value = "0/1")]
+    pub shard: String,
+
+    /// Threads that decode images; no answer depends on it [default: one per core, at most 4]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+
+    #[command(flatten)]
+    pub pictures: PictureOptions,
+
+    #[command(flatten)]
+    pub detect: DetectOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  retinanet batch photos --out results.jsonl
+  retinanet batch photos --out results.jsonl --resume        # after a crash, or Ctrl-C
+  retinanet batch photos --out part1.jsonl --shard 1/4       # the second of four machines
+  retinanet merge results.jsonl part0.jsonl part1.jsonl part2.jsonl part3.jsonl
+  retinanet batch val2017 --out results.json --format coco --annotations instances_val2017.json";
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line and image, in input order
+    Jsonl,
+    /// COCO's results, as pycocotools reads them: one array of boxes
+    Coco,
+}
+
+impl From<Format> for retinanet::batch::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Jsonl => Self::Jsonl,
+            Format::Coco => Self::Coco,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let shard = args.shard.parse::<Shard>().map_err(|error| Failure::usage(error.to_string()))?;
+    if args.annotations.is_some() && args.format != Format::Coco {
+        return Err(Failure::usage(
+            "--annotations gives image ids, which only `--format coco` has",
+        ));
+    }
+    let existing = match (args.resume, args.overwrite) {
+        (true, _) => Existing::Resume,
+        (_, true) => Existing::Overwrite,
+        _ => Existing::Refuse,
+    };
+    let listing = Listing::of(&args.inputs)?;
+    let detector = args.detect.detector()?;
+    let config = BatchConfig {
+        format: args.format.into(),
+        shard,
+        labels: args.detect.labels.clone(),
+        annotations: args.annotations,
+        extras: args.pictures.kinds(),
+        existing,
+        workers: args.workers,
+    };
+    let mut bar = Progress::new(shard.share_of(listing.len()) as u64, "images");
+    let mut failures = 0;
+    let batch = Batch::new(&detector, listing, config)?;
+    let summary = batch.run::<Failure>(
+        &args.out,
+        |answer: &Answer<'_>| {
+            args.pictures.write(answer.relative_path, answer.image, answer.detections)
+        },
+        |progress| {
+            if progress.done == progress.before + 1 {
+                bar.skip(progress.before as u64);
+            }
+            bar.step();
+            if let Some(error) = progress.error {
+                failures += 1;
+                if failures <= FAILURES_SHOWN {
+                    bar.around(|| complain(error));
+                }
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    drop(bar);
+    Ok(conclude(&summary))
+}
+
+/// Exit code 3 and a word where images failed.
+fn conclude(summary: &Summary) -> Exit {
+    if summary.failed == 0 {
+        return Exit::Done;
+    }
+    let Summary { total, failed, .. } = summary;
+    complain(&format!("{failed} of {total} images failed"));
+    Exit::BadInput
+}

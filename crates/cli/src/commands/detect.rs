@@ -1,0 +1,121 @@
+//! `retinanet detect`.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+use retinanet::batch::Record;
+use retinanet::data::Listing;
+use retinanet::determinism::Receipt;
+use retinanet::{Detections, Detector, Image};
+
+use crate::detect_options::DetectOptions;
+use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::interrupt;
+use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, one_line, print};
+use crate::progress::Progress;
+
+/// Finds objects in images
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt)
+    #[arg(required = true, value_name = "IMAGE|DIR|GLOB", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub detect: DetectOptions,
+
+    /// Write the answers as JSON; `-` is standard output, in place of the table
+    #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub pictures: PictureOptions,
+
+    /// Write a receipt for each image, which `retinanet verify` re-runs
+    #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
+    pub receipt: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  retinanet detect photo.jpg
+  retinanet detect --label person --score-threshold 0.5 --overlay drawn photos/
+  retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
+
+Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
+b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png.
+
+Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still done)";
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let listing = Listing::of(&args.inputs)?;
+    let detector = args.detect.detector()?;
+    let here = std::env::current_dir().unwrap_or_default();
+    let mut json = JsonArray::new(args.json.as_deref());
+    let table = args.json.as_deref() != Some(Path::new("-"));
+    let mut progress = Progress::new(listing.len() as u64, "images");
+    let mut exit = Exit::Done;
+    for index in 0..listing.len() {
+        // As the user would write it: what is below the current folder without that folder's path.
+        let whole = listing.path(index);
+        let path = whole.strip_prefix(&here).unwrap_or(&whole);
+        let name = path.to_string_lossy();
+        match one(&detector, &args, path, listing.relative_path(index)) {
+            Ok(found) => {
+                json.push(&Record::found(&name, &found)?)?;
+                if table {
+                    progress.around(|| print(&as_table(&name, &found)))?;
+                }
+            }
+            Err(Failure::Told { message, .. }) => {
+                exit = Exit::BadInput;
+                progress.around(|| complain(&message));
+                json.push(&Record::failed(&name, &message))?;
+            }
+            Err(gone) => return Err(gone),
+        }
+        progress.step();
+    }
+    json.finish()?;
+    Ok(exit)
+}
+
+/// Detects in one image and writes the files asked for.
+fn one(detector: &Detector, args: &Args, path: &Path, relative: &Path) -> Outcome<Detections> {
+    let image = Image::open(path)?;
+    let all = match &args.receipt {
+        None => detector.detect(&image)?,
+        Some(folder) => {
+            let receipt = Receipt::create(detector, path)?;
+            let to = OutputPaths::new(folder).beside(relative, ".receipt.json")?;
+            interrupt::finish(|| receipt.save(to))?;
+            receipt.detections().clone()
+        }
+    };
+    let found = args.detect.select(&all)?;
+    args.pictures.write(relative, &image, &found)?;
+    Ok(found)
+}
+
+fn as_table(name: &str, found: &Detections) -> String {
+    let [height, width] = found.image_size();
+    let count = match found.len() {
+        0 => "nothing found".to_owned(),
+        1 => "1 detection".to_owned(),
+        count => format!("{count} detections"),
+    };
+    let mut text = format!("{}  {width} x {height}  {count}\n", one_line(name));
+    if found.is_empty() {
+        return text;
+    }
+    let columns = ["score", "x1", "y1", "x2", "y2"].map(|name| (name, Align::Right));
+    let mut table = Table::new(&[&[("  label", Align::Left)], &columns[..]].concat());
+    for one in found {
+        let mut cells = vec![format!("  {}", one.label), format!("{:.3}", one.score)];
+        cells.extend(<[f32; 4]>::from(one.bounding_box).map(|side| format!("{side:.1}")));
+        table.row(cells);
+    }
+    text.push_str(&table.to_string());
+    text
+}

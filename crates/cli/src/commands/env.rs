@@ -1,0 +1,53 @@
+//! `retinanet env`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use retinanet::determinism::{Determinism, Environment};
+use retinanet::device;
+use retinanet::ops::Level;
+
+use crate::detect_options::Mode;
+use crate::exit::{Exit, Outcome};
+use crate::output::{print, printable, write_json};
+
+/// Shows versions, CPU level, threads, features, GPU, and settings that would break determinism
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  retinanet env
+  retinanet env --device cuda --json -
+
+Exit codes: 0 no setting breaks determinism, 1 one does (each is listed with its remedy), 2 usage")]
+pub struct Args {
+    /// `cpu`, `cuda` or `cuda:N`
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: String,
+
+    /// `deterministic` or `fast`
+    #[arg(long, value_enum, default_value_t = Mode::Deterministic)]
+    pub mode: Mode,
+
+    /// CPU threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Write it as JSON; `-` is standard output, in place of the table
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let determinism = Determinism::from(args.mode);
+    let level = Level::from_env().map_err(retinanet::Error::from)?;
+    let cores = std::thread::available_parallelism().ok();
+    let threads = args.threads.or(cores).map_or(1, NonZeroUsize::get);
+    let device = device(&args.device)?;
+    let environment = Environment::capture(&determinism, level, &device, threads, None);
+    match &args.json {
+        Some(path) => write_json(path, &environment)?,
+        None => print(&printable(&environment.to_string()))?,
+    }
+    Ok(if environment.problems.is_empty() { Exit::Done } else { Exit::CheckFailed })
+}

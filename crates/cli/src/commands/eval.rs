@@ -1,0 +1,260 @@
+//! `retinanet eval`.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+use retinanet::eval::{CategoryMap, CocoDetection, CocoScores, Evaluation, GroundTruth};
+use retinanet::image::DecodeOptions;
+use serde::Serialize;
+
+use crate::detect_options::DetectOptions;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{Align, Table, print, write_text};
+use crate::progress::Progress;
+
+/// Scores a model on a data set with COCO annotations: box AP and AR, as pycocotools computes them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The folder of the images that the annotations name
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(required_unless_present = "detections", conflicts_with = "detections")]
+    pub images: Option<PathBuf>,
+
+    /// COCO annotations, such as instances_val2017.json
+    #[arg(long, value_name = "FILE.json", value_hint = ValueHint::FilePath)]
+    pub annotations: PathBuf,
+
+    /// Score this COCO results file; no model is run
+    #[arg(long, value_name = "FILE.json", value_hint = ValueHint::FilePath)]
+    pub detections: Option<PathBuf>,
+
+    /// Leave out images that are not in the folder; without this they are an error
+    #[arg(long)]
+    pub skip_missing: bool,
+
+    #[command(flatten)]
+    pub detect: DetectOptions,
+
+    /// Write the scores as JSON; `-` is standard output, in place of the tables
+    #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+
+    /// Write the detections as a COCO results file, which pycocotools' `loadRes` reads
+    #[arg(long, value_name = "FILE", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "detections")]
+    pub save_detections: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  retinanet eval --images val2017 --annotations annotations/instances_val2017.json
+  retinanet eval --images photos --annotations photos/instances.json --label person --json -
+  retinanet eval --detections results.json --annotations instances.json
+
+Labels and categories match by name. What the model scores at or below its threshold (0.05, or
+--score-threshold) or lists after its best 300 of an image takes no part; AP published for
+torchvision's weights is measured so. A higher threshold lowers AP and AR.
+
+Exit codes: 0 done, 2 usage, 3 an image or the annotations could not be used";
+
+/// How many names a message lists.
+const MAX_LISTED: usize = 10;
+
+/// What is written as JSON.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    /// File names of images left out.
+    missing_images: Vec<String>,
+    /// Labels of the model that the annotations do not know.
+    only_in_model: Vec<String>,
+    /// Categories that the model does not know.
+    only_in_annotations: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let mut truth = GroundTruth::open(&args.annotations)?;
+    let labels = &args.detect.labels;
+    let all_categories: Vec<i64> = truth.categories().iter().map(|one| one.id).collect();
+    if !labels.is_empty() {
+        truth = truth.only_categories(labels)?;
+    }
+    let mut report = match (&args.detections, &args.images) {
+        (Some(file), _) => {
+            let mut detections = CocoDetection::read_list(file)?;
+            let kept = |id| truth.categories().iter().any(|one| one.id == id);
+            detections.retain(|found| {
+                kept(found.category_id) || !all_categories.contains(&found.category_id)
+            });
+            Report::new(truth.evaluate(&detections)?)
+        }
+        (None, Some(folder)) => score_model(&args, truth, folder)?,
+        (None, None) => return Err(Failure::usage("give --images or --detections")),
+    };
+    if !labels.is_empty() {
+        // The others were left out on purpose.
+        report.only_in_model.clear();
+    }
+    report.warn();
+    if let Some(file) = &args.json {
+        let json = serde_json::to_string(&report).expect("a report has string keys only") + "\n";
+        if file == Path::new("-") {
+            print(&json)?;
+            return Ok(Exit::Done);
+        }
+        write_text(file, &json)?;
+    }
+    print(&tables(&report.evaluation))?;
+    Ok(Exit::Done)
+}
+
+fn score_model(args: &Args, mut truth: GroundTruth, folder: &Path) -> Outcome<Report> {
+    let missing = missing(&truth, folder)?;
+    if !missing.is_empty() {
+        if !args.skip_missing {
+            return Err(Failure::bad_input(format!(
+                "{} of {} images are not in {folder:?}: {}; --skip-missing scores the others",
+                missing.len(),
+                truth.images().len(),
+                listed(&missing)
+            )));
+        }
+        let there = truth.images().iter().filter(|image| !missing.contains(&image.file_name));
+        let there: Vec<i64> = there.map(|image| image.id).collect();
+        truth = truth.only_images(&there)?;
+    }
+    if truth.images().is_empty() {
+        return Err(Failure::bad_input(format!("{folder:?} holds no image to score")));
+    }
+    let detector = args.detect.detector()?;
+    let map = CategoryMap::new(detector.categories(), &truth)?;
+    let mut detections = Vec::new();
+    let mut progress = Progress::new(truth.images().len() as u64, "images");
+    let options = DecodeOptions::default();
+    for image in truth.images() {
+        let found = detector.detect(&image.open(folder, &options)?)?;
+        detections.extend(map.translate(image.id, &found));
+        progress.step();
+    }
+    drop(progress);
+    if let Some(file) = &args.save_detections {
+        let json = serde_json::to_string(&detections).expect("numbers can be written") + "\n";
+        write_text(file, &json)?;
+    }
+    Ok(Report {
+        missing_images: missing,
+        only_in_model: map.only_in_model().to_vec(),
+        only_in_annotations: map.only_in_annotations().to_vec(),
+        ..Report::new(truth.evaluate(&detections)?)
+    })
+}
+
+impl Report {
+    fn new(evaluation: Evaluation) -> Self {
+        let [missing_images, only_in_model, only_in_annotations] = Default::default();
+        Self { evaluation, missing_images, only_in_model, only_in_annotations }
+    }
+
+    /// Says on standard error what a reader of the numbers must know.
+    fn warn(&self) {
+        let note = |names: &[String], what: &str| {
+            if !names.is_empty() {
+                let text = format!("note: {} {what}: {}", names.len(), listed(names));
+                eprintln!("{}", crate::output::printable(&text));
+            }
+        };
+        note(&self.missing_images, "images are missing and left out");
+        note(
+            &self.only_in_model,
+            "labels are not in the annotations; their detections do not count",
+        );
+        note(
+            &self.only_in_annotations,
+            "categories are unknown to the model and count as never found (--label chooses others)",
+        );
+        if self.evaluation.zero_id_annotations > 0 {
+            eprintln!(
+                "note: an annotation has the id 0; as in pycocotools, a detection that matches it \
+                 counts as wrong: number annotations from 1"
+            );
+        }
+    }
+}
+
+/// Names of the annotated images that are not in the folder.
+fn missing(truth: &GroundTruth, folder: &Path) -> Outcome<Vec<String>> {
+    let mut missing = Vec::new();
+    for image in truth.images() {
+        if !image.path(folder)?.is_file() {
+            missing.push(image.file_name.clone());
+        }
+    }
+    Ok(missing)
+}
+
+fn listed(names: &[String]) -> String {
+    let first: Vec<String> =
+        names.iter().take(MAX_LISTED).map(|name| format!("{name:?}")).collect();
+    let more = match names.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    first.join(", ") + &more
+}
+
+/// What each of the twelve numbers is over: IoU, area, detections per image and category.
+const MEANINGS: [[&str; 3]; 12] = [
+    ["0.50:0.95", "all", "100"],
+    ["0.50", "all", "100"],
+    ["0.75", "all", "100"],
+    ["0.50:0.95", "small", "100"],
+    ["0.50:0.95", "medium", "100"],
+    ["0.50:0.95", "large", "100"],
+    ["0.50:0.95", "all", "1"],
+    ["0.50:0.95", "all", "10"],
+    ["0.50:0.95", "all", "100"],
+    ["0.50:0.95", "small", "100"],
+    ["0.50:0.95", "medium", "100"],
+    ["0.50:0.95", "large", "100"],
+];
+
+fn tables(evaluation: &Evaluation) -> String {
+    use Align::{Left, Right};
+    let mut overall = Table::new(&[
+        ("score", Left),
+        ("IoU", Left),
+        ("area", Left),
+        ("detections", Right),
+        ("value", Right),
+    ]);
+    let values = evaluation.overall.to_array();
+    for ((name, meaning), value) in CocoScores::NAMES.iter().zip(MEANINGS).zip(values) {
+        let [iou, area, most] = meaning;
+        overall.row([*name, iou, area, most, &shown(value)]);
+    }
+    let mut classes = Table::new(&[
+        ("category", Left),
+        ("annotations", Right),
+        ("detections", Right),
+        ("AP", Right),
+        ("AP50", Right),
+        ("AP75", Right),
+        ("AR_100", Right),
+    ]);
+    for class in &evaluation.classes {
+        let CocoScores { ap, ap50, ap75, ar_100, .. } = class.scores;
+        let counts = [class.annotations.to_string(), class.detections.to_string()];
+        let scores = [ap, ap50, ap75, ar_100].map(shown);
+        classes.row([class.name.clone()].into_iter().chain(counts).chain(scores));
+    }
+    format!(
+        "{} images, {} annotations, {} detections\n\n{overall}\n{classes}",
+        evaluation.images, evaluation.annotations, evaluation.detections
+    )
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}

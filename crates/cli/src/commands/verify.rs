@@ -1,0 +1,83 @@
+//! `retinanet verify`.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use retinanet::determinism::{Receipt, Verification};
+use retinanet::{Detector, device};
+use serde_json::json;
+
+use crate::detect_options::fetch_options;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{print_line, printable, write_json};
+
+/// Re-runs a receipt and compares bit for bit
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A file written by `retinanet detect --receipt`
+    #[arg(value_name = "RECEIPT", value_hint = ValueHint::FilePath)]
+    pub receipt: PathBuf,
+
+    /// Where the image is now [default: the receipt's path]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub image: Option<PathBuf>,
+
+    /// Where the weights are now [default: the receipt's name or path]
+    #[arg(long, value_name = "NAME|PATH", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
+
+    /// `cpu`, `cuda` or `cuda:N`
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: String,
+
+    /// CPU threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Write the verdict as JSON; `-` is standard output, in place of words
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  retinanet detect --receipt receipts photo.jpg
+  retinanet verify receipts/photo.jpg.receipt.json
+  retinanet verify --image copy.jpg --threads 1 receipts/photo.jpg.receipt.json
+
+Exit codes: 0 same to the bit, 1 different, 2 usage, 3 the comparison cannot be made";
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let receipt = Receipt::open(&args.receipt)?;
+    let mut builder =
+        Detector::builder().fetch_options(fetch_options()?).device(device(&args.device)?);
+    if let Some(weights) = &args.weights {
+        builder = builder.weights(weights);
+    }
+    if let Some(threads) = args.threads {
+        builder = builder.threads(threads);
+    }
+    let verification = receipt.verify(builder, args.image.as_deref())?;
+    let exit = if verification.is_same() { Exit::Done } else { Exit::CheckFailed };
+    let told = match &args.json {
+        Some(path) => write_json(path, &as_json(&verification)),
+        None => print_line(&printable(&verification.to_string())),
+    };
+    match told {
+        // The verdict is the exit code, whether or not anyone reads on.
+        Ok(()) | Err(Failure::ReaderLeft) => Ok(exit),
+        Err(error) => Err(error),
+    }
+}
+
+fn as_json(verification: &Verification) -> serde_json::Value {
+    let differences = verification.differences.iter();
+    json!({
+        "same": verification.is_same(),
+        "stages": verification.stages,
+        "differences": differences.map(ToString::to_string).collect::<Vec<_>>(),
+        "receipt": verification.there,
+        "here": verification.here,
+    })
+}

@@ -1,0 +1,165 @@
+//! The options of every command that detects: which weights, where, how.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
+use retinanet::{Detections, Detector, DetectorBuilder, Determinism, device};
+
+use crate::exit::{Failure, Outcome};
+
+/// The checkpoint that comes with the source tree.
+const BUNDLED: &str = "person_r18";
+
+/// Weights, labels, device and mode.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub struct DetectOptions {
+    #[command(flatten)]
+    pub model: ModelOptions,
+
+    /// Only detections of this label; repeat for several
+    #[arg(long = "label", value_name = "LABEL")]
+    pub labels: Vec<String>,
+
+    /// Only detections with a score above this [default: the model's, usually 0.05]
+    #[arg(long, value_name = "SCORE")]
+    pub score_threshold: Option<f64>,
+}
+
+/// Weights, device and mode.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelOptions {
+    /// A name of `retinanet weights list`, a .safetensors or a .pth file [default: person_r18, where
+    /// the source tree is there]
+    #[arg(long, value_name = "NAME|PATH")]
+    pub weights: Option<PathBuf>,
+
+    /// Which of torchvision's models the weights are, where the file does not tell
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+
+    /// `deterministic`: equal bits everywhere, or an error; `fast`: whatever is fastest
+    #[arg(long, value_enum, default_value_t = Mode::Deterministic)]
+    pub mode: Mode,
+
+    /// `cpu`, `cuda` or `cuda:N`
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: String,
+
+    /// CPU threads; no answer depends on it [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// torchvision's two models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arch {
+    /// torchvision's `retinanet_resnet50_fpn`
+    #[value(name = "retinanet_resnet50_fpn", alias = "v1")]
+    V1,
+    /// torchvision's `retinanet_resnet50_fpn_v2`
+    #[value(name = "retinanet_resnet50_fpn_v2", alias = "v2")]
+    V2,
+}
+
+impl From<Arch> for Architecture {
+    fn from(arch: Arch) -> Self {
+        match arch {
+            Arch::V1 => Self::RetinanetResnet50Fpn,
+            Arch::V2 => Self::RetinanetResnet50FpnV2,
+        }
+    }
+}
+
+/// How far the promise of equal bits reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Equal bits on every machine, or an error
+    #[value(alias = "strict")]
+    Deterministic,
+    /// No promise about bits
+    Fast,
+}
+
+impl From<Mode> for Determinism {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Deterministic => Self::default(),
+            Mode::Fast => Self::fast(),
+        }
+    }
+}
+
+impl DetectOptions {
+    /// Finds the weights and builds the detector; an unknown label is refused here.
+    pub fn detector(&self) -> Outcome<Detector> {
+        let mut builder = self.model.builder()?;
+        if let Some(threshold) = self.score_threshold {
+            builder = builder.score_threshold(threshold);
+        }
+        let detector = builder.build()?;
+        for label in &self.labels {
+            detector.categories().id_of(label)?;
+        }
+        Ok(detector)
+    }
+
+    /// The detections of the labels asked for: all, where none was.
+    pub fn select(&self, found: &Detections) -> Outcome<Detections> {
+        Ok(if self.labels.is_empty() { found.clone() } else { found.only(&self.labels)? })
+    }
+}
+
+impl ModelOptions {
+    /// A builder with these options set.
+    pub fn builder(&self) -> Outcome<DetectorBuilder> {
+        let options = fetch_options()?;
+        let weights = match &self.weights {
+            Some(weights) => weights.clone(),
+            None => bundled(&options)?,
+        };
+        self.settings(Detector::builder().weights(weights).fetch_options(options))
+    }
+
+    /// The builder with all options but the weights set.
+    pub fn settings(&self, builder: DetectorBuilder) -> Outcome<DetectorBuilder> {
+        let mut builder = builder.determinism(self.mode.into()).device(device(&self.device)?);
+        if let Some(arch) = self.arch {
+            builder = builder.architecture(arch.into());
+        }
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads);
+        }
+        Ok(builder)
+    }
+}
+
+/// The environment's options, and the source tree this command was built in, whose bundled
+/// checkpoint is the default.
+pub fn fetch_options() -> Outcome<FetchOptions> {
+    let mut options = FetchOptions::from_env()?;
+    options.bundled_root = Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")));
+    Ok(options)
+}
+
+/// The bundled checkpoint's name, if its file is there.
+fn bundled(options: &FetchOptions) -> Outcome<PathBuf> {
+    let manifest = Manifest::builtin();
+    let sources = manifest.entries().iter().filter(|entry| entry.name == BUNDLED);
+    let present = sources.flat_map(|entry| &entry.sources).any(|source| match &source.location {
+        Location::Bundled { path, .. } => {
+            options.bundled_root.as_ref().is_some_and(|root| root.join(path).is_file())
+        }
+        _ => false,
+    });
+    if present {
+        return Ok(PathBuf::from(BUNDLED));
+    }
+    Err(Failure::usage(
+        "no weights were given, and the small checkpoint of the source tree is not here; fetch \
+         torchvision's once with\n  retinanet weights fetch retinanet_resnet50_fpn_v2.coco_v1\nand \
+         then add --weights retinanet_resnet50_fpn_v2.coco_v1 (`retinanet weights list` shows all)",
+    ))
+}

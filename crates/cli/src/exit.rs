@@ -1,0 +1,108 @@
+//! Exit codes, and the one place that prints why a command failed.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use retinanet::batch::BatchError;
+use retinanet::{DetectorError, Error};
+
+use crate::output::printable;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done,
+    /// A check was made and the answer is no.
+    CheckFailed,
+    /// The command line asks for something that cannot be.
+    Usage,
+    /// Something given could not be read or used, or an output could not be written.
+    BadInput,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::CheckFailed => 1,
+            Self::Usage => 2,
+            Self::BadInput => 3,
+        }
+    }
+}
+
+/// What every command answers.
+pub type Outcome<T = Exit> = Result<T, Failure>;
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub enum Failure {
+    /// It has something to say.
+    Told {
+        /// The exit code.
+        exit: Exit,
+        /// One or more lines, without a newline at the end.
+        message: String,
+    },
+    /// Whoever read the output has left (`| head`): nothing more to do, and no error.
+    ReaderLeft,
+}
+
+impl Failure {
+    /// The command line asks for something that cannot be.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Told { exit: Exit::Usage, message: message.into() }
+    }
+
+    /// Something given could not be read or used, or an output could not be written.
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Self::Told { exit: Exit::BadInput, message: message.into() }
+    }
+
+    /// Writing to standard output failed.
+    pub fn stdout(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderLeft,
+            _ => Self::bad_input(format!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Label(_)
+            | Error::Batch(BatchError::Exists { .. })
+            | Error::Detector(
+                DetectorError::NoWeights
+                | DetectorError::UnknownWeights { .. }
+                | DetectorError::UnknownArchitecture { .. }
+                | DetectorError::ArchitectureClash { .. }
+                | DetectorError::Setting { .. }
+                | DetectorError::Device { .. },
+            ) => Self::usage(message),
+            _ => Self::bad_input(message),
+        }
+    }
+}
+
+/// Prints a failure to standard error and turns the outcome into the process's exit code.
+pub fn report(outcome: Outcome) -> ExitCode {
+    let exit = match outcome {
+        Ok(exit) => exit,
+        Err(Failure::ReaderLeft) => Exit::Done,
+        Err(Failure::Told { exit, message }) => {
+            complain(&message);
+            exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Prints `error: message` to standard error; nothing can be done if that fails.
+pub fn complain(message: &str) {
+    writeln!(io::stderr(), "error: {}", printable(message)).ok();
+}

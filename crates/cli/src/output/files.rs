@@ -1,0 +1,49 @@
+//! Where outputs go, and writing them whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::{Failure, Outcome};
+use crate::interrupt;
+
+/// Files below a folder that mirror the images' relative paths, so that `a/1.jpg` and `b/1.jpg` never
+/// meet.
+#[derive(Debug, Clone)]
+pub struct OutputPaths {
+    folder: PathBuf,
+}
+
+impl OutputPaths {
+    /// Below `folder`, which is created when the first file is written.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// `FOLDER/RELATIVE + ending`: the image's own ending stays, for 1.jpg and 1.png may both be there.
+    /// The folders on the way are made.
+    pub fn beside(&self, relative: &Path, ending: &str) -> Outcome<PathBuf> {
+        let mut path = self.folder.join(relative).into_os_string();
+        path.push(ending);
+        let path = PathBuf::from(path);
+        if let Some(parent) = path.parent() {
+            create_folder(parent)?;
+        }
+        Ok(path)
+    }
+
+    /// The folder `FOLDER/RELATIVE` for several files of one image; it is made.
+    pub fn folder_of(&self, relative: &Path) -> Outcome<PathBuf> {
+        let path = self.folder.join(relative);
+        create_folder(&path)?;
+        Ok(path)
+    }
+}
+
+fn create_folder(path: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(path)
+        .map_err(|error| Failure::bad_input(format!("cannot make the folder {path:?}: {error}")))
+}
+
+/// Writes a text file whole or not at all.
+pub fn write_text(path: &Path, text: &str) -> Outcome<()> {
+    Ok(interrupt::finish(|| retinanet::files::write_whole(path, text.as_bytes()))?)
+}

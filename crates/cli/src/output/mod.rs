@@ -1,0 +1,13 @@
+//! Everything that is printed or written: tables, JSON, files.
+
+mod files;
+mod json;
+mod pictures;
+mod stdout;
+mod table;
+
+pub use files::{OutputPaths, write_text};
+pub use json::{JsonArray, write_json};
+pub use pictures::PictureOptions;
+pub use stdout::{print, print_line};
+pub use table::{Align, Table, one_line, printable};

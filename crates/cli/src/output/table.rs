@@ -1,0 +1,99 @@
+//! Plain aligned tables, and text made safe for a terminal.
+
+/// On which side a column's cells stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows of cells under a heading, in columns as wide as their widest cell.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<Align>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        let heading = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        Self { columns: columns.iter().map(|(_, align)| *align).collect(), rows: vec![heading] }
+    }
+
+    /// Adds a row: one cell per column.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(cells.into_iter().map(|cell| one_line(&cell.into())).collect());
+    }
+
+    /// Whether there is nothing under the heading.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, align), width) in row.iter().zip(&self.columns).zip(&widths) {
+                let space = " ".repeat(width - console::measure_text_width(cell));
+                match align {
+                    Align::Left => line.extend([cell, space.as_str(), "  "]),
+                    Align::Right => line.extend([space.as_str(), cell, "  "]),
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// The text with control characters escaped, newlines aside: what files are called or hold cannot
+/// move a terminal's cursor.
+pub fn printable(text: &str) -> String {
+    let escaped = |c: char| c.is_control() && c != '\n' || is_bidi(c);
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match escaped(c) {
+            true => safe.extend(c.escape_unicode()),
+            false => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// As [`printable`], newlines escaped too.
+pub fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
+/// Characters that reorder the text around them.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_right() {
+        let mut table = Table::new(&[("label", Align::Left), ("score", Align::Right)]);
+        table.row(["person", "0.9"]);
+        table.row(["人", "0.875"]);
+        assert_eq!(table.to_string(), "label   score\nperson    0.9\n人      0.875\n");
+    }
+
+    #[test]
+    fn control_and_reordering_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}[31m\u{202e}b\nc"), "a\\u{1b}[31m\\u{202e}b\nc");
+    }
+}

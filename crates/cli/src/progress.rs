@@ -1,0 +1,53 @@
+//! A progress bar on standard error for what takes longer than a second.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Quick work shows no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A bar with rate and remaining time. It is silent where standard error is no terminal.
+pub struct Progress {
+    bar: ProgressBar,
+    started: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    /// A bar of `total` steps named `unit` ("images"), not shown yet.
+    pub fn new(total: u64, unit: &str) -> Self {
+        let template =
+            format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left  {{wide_msg}}");
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template(&template);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, started: Instant::now(), shown: false }
+    }
+
+    /// One more step is done.
+    pub fn step(&mut self) {
+        self.bar.inc(1);
+        if !self.shown && self.started.elapsed() > PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.shown = true;
+        }
+    }
+
+    /// `count` steps were done before; they do not count for the rate.
+    pub fn skip(&mut self, count: u64) {
+        self.bar.set_position(count);
+        self.bar.reset_eta();
+    }
+
+    /// Prints without tearing the bar.
+    pub fn around<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

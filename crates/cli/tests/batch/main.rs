@@ -1,0 +1,7 @@
+//! `retinanet batch` and `retinanet merge`, run as a user runs them.
+
+mod kills;
+mod pictures;
+mod refusals;
+mod same_bytes;
+mod scene;

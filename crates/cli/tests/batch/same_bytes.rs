@@ -1,0 +1,162 @@
+use serde_json::Value;
+
+use crate::scene::{BAD, Scene, exits};
+
+/// The file of a plain run.
+fn plain(scene: &Scene, format: &str) -> Vec<u8> {
+    exits(&scene.batch("plain", &["--format", format]), 3);
+    scene.read("plain")
+}
+
+#[test]
+fn workers_and_threads_change_no_byte() {
+    let scene = Scene::new(24);
+    for format in ["jsonl", "coco"] {
+        let expected = plain(&scene, format);
+        for more in [
+            ["--workers", "1", "--threads", "1"],
+            ["--workers", "2", "--threads", "3"],
+            ["--workers", "4", "--threads", "2"],
+            ["--workers", "0", "--threads", "1"],
+        ] {
+            let more = [&more[..], &["--format", format, "--overwrite"]].concat();
+            exits(&scene.batch("other", &more), 3);
+            assert!(scene.read("other") == expected, "{more:?}");
+        }
+        std::fs::remove_file(scene.path("plain")).unwrap();
+    }
+}
+
+#[test]
+fn joined_shards_are_the_unsharded_file() {
+    let scene = Scene::new(13);
+    for format in ["jsonl", "coco"] {
+        let expected = plain(&scene, format);
+        for count in [1, 2, 5, 20] {
+            let parts: Vec<String> = (0..count).rev().map(|index| format!("part{index}")).collect();
+            for (part, index) in parts.iter().zip((0..count).rev()) {
+                let shard = format!("{index}/{count}");
+                let output =
+                    scene.batch(part, &["--format", format, "--shard", &shard, "--overwrite"]);
+                assert!(matches!(output.status.code(), Some(0 | 3)));
+            }
+            let mut arguments = vec!["merge", "joined", "--overwrite"];
+            arguments.extend(parts.iter().map(String::as_str));
+            let said = exits(&scene.run(&arguments), 0);
+            assert!(said.contains(&format!("{BAD} of 17 images had failed")), "{said}");
+            assert!(scene.read("joined") == expected, "{count} shards, {format}");
+            // The joined file is a finished run like any other.
+            exits(&scene.batch("joined", &["--format", format, "--resume"]), 3);
+            assert!(scene.read("joined") == expected);
+        }
+        std::fs::remove_file(scene.path("plain")).unwrap();
+    }
+}
+
+#[test]
+fn every_image_has_a_record_with_its_answer_or_its_error() {
+    let scene = Scene::new(8);
+    let file = String::from_utf8(plain(&scene, "jsonl")).unwrap();
+    let records: Vec<Value> =
+        file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = records.iter().map(|record| record["image"].as_str().unwrap()).collect();
+    let expected = [
+        "000.png",
+        "001.png",
+        "a/000.png",
+        "a/001.png",
+        "a/deep/000.png",
+        "a/deep/001.png",
+        "a/empty.jpg",
+        "a/torn.png",
+        "b/000.png",
+        "b/001.png",
+        "b/text.jpg",
+        "zz.webp",
+    ];
+    assert_eq!(names, expected);
+    for record in &records {
+        let keys: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
+        if let Some(error) = record["error"].as_str() {
+            // Neither the folder nor anything else of this machine.
+            assert!(error.contains(record["image"].as_str().unwrap()), "{error}");
+            assert!(!error.contains("images/"), "{error}");
+        } else {
+            assert_eq!(keys.len(), 5, "{keys:?}");
+            assert_eq!(record["digest"].as_str().unwrap().len(), 64);
+        }
+    }
+    assert_eq!(records.iter().filter(|record| !record["error"].is_null()).count(), BAD);
+    assert!(records.iter().any(|record| record["detections"][0]["label"] == "person"));
+}
+
+#[test]
+fn coco_results_hold_the_same_detections_under_the_annotations_ids() {
+    let scene = Scene::new(8);
+    let records = String::from_utf8(plain(&scene, "jsonl")).unwrap();
+    let images: Vec<Value> = records
+        .lines()
+        .enumerate()
+        .map(|(index, line)| {
+            let record: Value = serde_json::from_str(line).unwrap();
+            serde_json::json!({"id": 7 * index + 3, "file_name": record["image"], "width": 1})
+        })
+        .collect();
+    let annotations = serde_json::json!({"images": images, "annotations": [], "info": {}});
+    std::fs::write(scene.path("instances.json"), annotations.to_string()).unwrap();
+    exits(&scene.batch("with", &["--format", "coco", "--annotations", "instances.json"]), 3);
+    exits(&scene.batch("without", &["--format", "coco"]), 3);
+    let read = |name| serde_json::from_slice::<Vec<Value>>(&scene.read(name)).unwrap();
+    let (with, without) = (read("with"), read("without"));
+
+    let mut expected = Vec::new();
+    for (index, line) in records.lines().enumerate() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        for found in record["detections"].as_array().into_iter().flatten() {
+            let corner = |k: usize| found["box"][k].as_f64().unwrap() as f32;
+            let sides = [corner(2) - corner(0), corner(3) - corner(1)];
+            expected.push((index, found["score"].clone(), sides));
+        }
+    }
+    assert!(!expected.is_empty());
+    assert_eq!(with.len(), expected.len());
+    for ((with, without), (index, score, sides)) in with.iter().zip(&without).zip(&expected) {
+        assert_eq!(with["image_id"], 7 * index + 3);
+        assert_eq!(without["image_id"], *index);
+        assert_eq!(&with["score"], score);
+        assert_eq!(with["category_id"], 1);
+        for (side, k) in sides.iter().zip([2, 3]) {
+            assert_eq!(with["bbox"][k].as_f64().unwrap() as f32, *side);
+        }
+    }
+}
+
+/// Run it with RETINANET_PHOTOS=FOLDER and `-- --ignored`.
+#[test]
+#[ignore = "needs a folder of photos in RETINANET_PHOTOS"]
+fn a_folder_of_photos_gives_the_same_bytes_however_it_is_run() {
+    let photos = std::env::var("RETINANET_PHOTOS").expect("RETINANET_PHOTOS names a folder");
+    let scene = Scene::new(0);
+    let weights =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/person_r18.safetensors");
+    let batch = |out: &str, more: &[&str]| {
+        let arguments = [&["batch", &photos, "--weights", weights, "--out", out], more].concat();
+        exits(&scene.run(&arguments), 0);
+    };
+    batch("plain", &[]);
+    let expected = scene.read("plain");
+    for (workers, threads) in [("1", "1"), ("2", "2"), ("4", "3")] {
+        batch("other", &["--workers", workers, "--threads", threads, "--overwrite"]);
+        assert!(scene.read("other") == expected, "{workers} workers, {threads} threads");
+    }
+    for count in [2, 5] {
+        let parts: Vec<String> = (0..count).map(|index| format!("part{index}")).collect();
+        for (index, part) in parts.iter().enumerate() {
+            batch(part, &["--shard", &format!("{index}/{count}"), "--overwrite"]);
+        }
+        let mut arguments = vec!["merge", "joined", "--overwrite"];
+        arguments.extend(parts.iter().map(String::as_str));
+        exits(&scene.run(&arguments), 0);
+        assert!(scene.read("joined") == expected, "{count} shards");
+    }
+}

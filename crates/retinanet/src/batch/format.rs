@@ -1,0 +1,195 @@
+//! The two forms of an output file. In both, every image is one line, in input order.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Exact, Record};
+
+/// How results are written.
+///
+/// - [`Jsonl`](Self::Jsonl): one [`Record`] a line, and nothing else.
+/// - [`Coco`](Self::Coco): COCO's results: one array of `{image_id, category_id, bbox: [x, y, width, height], score}`, as
+///   pycocotools' `loadRes` reads it. `category_id` is the model's class id. `image_id` is the one that the
+///   annotations give to the image's name, or else its index in the list, from 0. The first line is `[`, the last
+///   `]`; each line between holds the detections of one image: none for an image without any, a single space
+///   for one that failed (COCO has no place for errors).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// A record a line.
+    #[default]
+    Jsonl,
+    /// COCO results.
+    Coco,
+}
+
+/// Stands for a failed image where there is no place for its error.
+const FAILED: &str = " ";
+
+/// What a line says about its image.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LineContent<'a> {
+    /// Where the format has it.
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) failed: bool,
+    /// The line without what depends on the lines before.
+    pub(super) body: &'a [u8],
+}
+
+#[derive(Deserialize)]
+struct JsonlLine<'a> {
+    #[serde(borrow)]
+    image: Cow<'a, str>,
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Serialize)]
+struct CocoResult {
+    image_id: u64,
+    category_id: usize,
+    bbox: [Exact; 4],
+    score: Exact,
+}
+
+impl Format {
+    /// The file's first bytes.
+    pub(super) fn header(self) -> &'static [u8] {
+        match self {
+            Self::Jsonl => b"",
+            Self::Coco => b"[\n",
+        }
+    }
+
+    /// The file's last bytes.
+    pub(super) fn footer(self) -> &'static [u8] {
+        match self {
+            Self::Jsonl => b"",
+            Self::Coco => b"]\n",
+        }
+    }
+
+    /// The line of one image, to be completed by [`Joiner::line`].
+    pub(super) fn body(self, record: &Record, image_id: u64) -> String {
+        match (self, record) {
+            (Self::Jsonl, record) => record.to_json(),
+            (Self::Coco, Record::Failed { .. }) => FAILED.to_owned(),
+            (Self::Coco, Record::Found { detections, .. }) => {
+                let results: Vec<String> = detections
+                    .iter()
+                    .map(|found| {
+                        let [x1, y1, x2, y2] = found.in_image.map(|corner| corner.0);
+                        let bbox = [x1, y1, x2 - x1, y2 - y1].map(Exact);
+                        let (category_id, score) = (found.label_id, found.score);
+                        let result = CocoResult { image_id, category_id, bbox, score };
+                        serde_json::to_string(&result).expect("a result has string keys only")
+                    })
+                    .collect();
+                results.join(",")
+            }
+        }
+    }
+
+    /// Reads a line, without its newline, back.
+    pub(super) fn parse(self, line: &[u8]) -> Result<LineContent<'_>, String> {
+        match self {
+            Self::Jsonl => {
+                let parsed: JsonlLine<'_> =
+                    serde_json::from_slice(line).map_err(|error| format!("is no record: {error}"))?;
+                Ok(LineContent {
+                    name: Some(parsed.image),
+                    failed: parsed.error.is_some(),
+                    body: line,
+                })
+            }
+            Self::Coco => {
+                let body = line.strip_prefix(b",").unwrap_or(line);
+                let failed = body == FAILED.as_bytes();
+                let results = body.starts_with(b"{\"image_id\":") && body.ends_with(b"}");
+                if !failed && !body.is_empty() && !results {
+                    return Err("is no image's results".to_owned());
+                }
+                Ok(LineContent { name: None, failed, body })
+            }
+        }
+    }
+}
+
+/// Completes lines with what depends on the lines before them.
+#[derive(Debug, Default)]
+pub(super) struct Joiner {
+    results_before: bool,
+}
+
+impl Joiner {
+    /// The whole line of a body, with its newline.
+    pub(super) fn line(&mut self, format: Format, body: &[u8]) -> Vec<u8> {
+        let results = format == Format::Coco && !body.is_empty() && body != FAILED.as_bytes();
+        let mut line = Vec::with_capacity(body.len() + 2);
+        if results && self.results_before {
+            line.push(b',');
+        }
+        self.results_before |= results;
+        line.extend_from_slice(body);
+        line.push(b'\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detection::Detections;
+    use crate::labels::Categories;
+    use crate::postprocess::{Candidate, ScoredBox};
+
+    fn found(count: usize) -> Record {
+        let one = ScoredBox {
+            bounding_box: [1.5, 2.0, 4.0, 8.0].into(),
+            label_id: 1,
+            candidate: Candidate { score: 0.25, level: 0, index: 0 },
+        };
+        let boxes = vec![one; count];
+        let detections = Detections::new([10, 20], Categories::coco_v1().into(), &boxes).unwrap();
+        Record::found("1.jpg", &detections).unwrap()
+    }
+
+    #[test]
+    fn coco_lines_are_one_json_array_whatever_is_empty() {
+        for counts in [vec![0, 2, 0, 1], vec![1, 1], vec![0, 0], vec![]] {
+            let mut joiner = Joiner::default();
+            let mut file = Format::Coco.header().to_vec();
+            for (id, &count) in counts.iter().enumerate() {
+                let body = Format::Coco.body(&found(count), id as u64);
+                let line = joiner.line(Format::Coco, body.as_bytes());
+                let parsed = Format::Coco.parse(&line[..line.len() - 1]).unwrap();
+                assert_eq!((parsed.body, parsed.failed), (body.as_bytes(), false));
+                file.extend(line);
+            }
+            let failed = Format::Coco.body(&Record::failed("2.jpg", "broken"), 9);
+            assert!(Format::Coco.parse(failed.as_bytes()).unwrap().failed);
+            file.extend(joiner.line(Format::Coco, failed.as_bytes()));
+            file.extend(Format::Coco.footer());
+            let array: Vec<serde_json::Value> = serde_json::from_slice(&file).unwrap();
+            assert_eq!(array.len(), counts.iter().sum::<usize>());
+            if let Some(first) = array.first() {
+                assert_eq!(first["bbox"], serde_json::json!([1.5, 2.0, 2.5, 6.0]));
+                assert_eq!((&first["category_id"], &first["score"]), (&1.into(), &0.25.into()));
+            }
+        }
+    }
+
+    #[test]
+    fn jsonl_lines_tell_name_and_failure() {
+        let json = found(1).to_json();
+        let parsed = Format::Jsonl.parse(json.as_bytes()).unwrap();
+        assert_eq!((parsed.name.as_deref(), parsed.failed), (Some("1.jpg"), false));
+        let json = Record::failed("a\"b", "broken").to_json();
+        let parsed = Format::Jsonl.parse(json.as_bytes()).unwrap();
+        assert_eq!((parsed.name.as_deref(), parsed.failed), (Some("a\"b"), true));
+        assert!(Format::Jsonl.parse(b"{}").is_err());
+        assert!(Format::Coco.parse(b"hello").is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! What decides an output's bytes, kept in a file beside it.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::BatchError;
+use super::format::Format;
+use crate::Result;
+use crate::data::Shard;
+use crate::determinism::{Digest, Mode, Versions};
+use crate::files::write_atomically;
+
+/// Written at the start of what is beside an output.
+const KIND: &str = "retinanet-batch-v1";
+/// The largest file that is read as one; a model's configuration is a few kilobytes, category names aside.
+const MAX_BYTES: u64 = 64 << 20;
+/// How much of a differing value an error repeats, in characters.
+const MAX_ECHO: usize = 80;
+
+/// Everything that decides the bytes of an output file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub(super) kind: String,
+    pub(super) format: Format,
+    pub(super) shard: String,
+    pub(super) images: usize,
+    pub(super) list_sha256: Digest,
+    /// Of the COCO ids of all images, where annotations gave them.
+    pub(super) image_ids_sha256: Option<Digest>,
+    pub(super) weights_sha256: Option<Digest>,
+    pub(super) mode: Mode,
+    /// In fast mode, where it takes part in the answer.
+    pub(super) device: Option<String>,
+    /// The only labels that are written; empty for all.
+    pub(super) labels: Vec<String>,
+    /// What else is written for each image.
+    pub(super) extras: Vec<String>,
+    pub(super) versions: Versions,
+    /// The model's configuration.
+    pub(super) config: Value,
+    pub(super) categories: Vec<String>,
+}
+
+impl Identity {
+    pub(super) fn kind() -> String {
+        KIND.to_owned()
+    }
+
+    /// The file beside an output.
+    pub(super) fn path_beside(output: &Path) -> PathBuf {
+        let mut path = OsString::from(output);
+        path.push(".run.json");
+        path.into()
+    }
+
+    /// Writes it beside an output, whole or not at all.
+    pub(super) fn write_beside(&self, output: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).expect("string keys only");
+        text.push('\n');
+        write_atomically(&Self::path_beside(output), |file| file.write_all(text.as_bytes()))?;
+        Ok(())
+    }
+
+    /// Reads what is beside an output.
+    pub(super) fn read_beside(output: &Path) -> Result<Self, BatchError> {
+        let path = Self::path_beside(output);
+        let refuse = |reason: String| BatchError::Sidecar { path: path.clone(), reason };
+        let size = std::fs::metadata(&path).map_err(|error| refuse(error.to_string()))?.len();
+        if size > MAX_BYTES {
+            return Err(refuse(format!("it has more than {MAX_BYTES} bytes")));
+        }
+        let text = std::fs::read(&path).map_err(|error| refuse(error.to_string()))?;
+        let identity: Self =
+            serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+        if identity.kind != KIND {
+            return Err(refuse(format!("its kind is {:?}, expected {KIND:?}", identity.kind)));
+        }
+        Ok(identity)
+    }
+
+    pub(super) fn shard(&self, output: &Path) -> Result<Shard, BatchError> {
+        self.shard.parse().map_err(|error: crate::Error| BatchError::Sidecar {
+            path: Self::path_beside(output),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Refuses an output that was begun as `before`; the error names the first difference.
+    pub(super) fn check_same(&self, before: &Self, output: &Path) -> Result<(), BatchError> {
+        let value = |identity| serde_json::to_value(identity).expect("string keys only");
+        let Some((field, before, now)) = difference("", &value(before), &value(self)) else {
+            return Ok(());
+        };
+        Err(BatchError::Changed { path: output.to_owned(), field, before, now })
+    }
+}
+
+/// The path and both texts of the first value that differs.
+fn difference(path: &str, before: &Value, now: &Value) -> Option<(String, String, String)> {
+    if let (Value::Object(before), Value::Object(now)) = (before, now) {
+        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let none = Value::Null;
+        let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
+        return keys
+            .filter_map(|key| {
+                let old = before.get(key).unwrap_or(&none);
+                difference(&below(key), old, now.get(key).unwrap_or(&none))
+            })
+            .next();
+    }
+    let text = |value: &Value| {
+        let text = value.to_string();
+        let short: String = text.chars().take(MAX_ECHO).collect();
+        let short: String = short.chars().flat_map(char::escape_debug).collect();
+        let short = short.replace("\\\"", "\"");
+        if text.chars().count() > MAX_ECHO { short + "..." } else { short }
+    };
+    (before != now).then(|| (path.to_owned(), text(before), text(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_difference_is_named_with_its_path() {
+        let before = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.05}});
+        let now = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.5}});
+        let (path, old, new) = difference("", &before, &now).unwrap();
+        assert_eq!((path.as_str(), old.as_str(), new.as_str()), ("config.score_thresh", "0.05", "0.5"));
+        assert_eq!(difference("", &now, &now), None);
+        assert!(difference("", &json!({"a": 1}), &json!({"a": 1, "b": 2})).is_some());
+    }
+}

@@ -1,0 +1,249 @@
+//! An output file that grows line by line and can be continued after any end of the process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::BatchError;
+use super::format::{Format, Joiner, LineContent};
+use super::identity::Identity;
+use crate::Result;
+use crate::files::WriteError;
+
+/// The longest line that is read back.
+const MAX_LINE: u64 = 256 << 20;
+/// What a crash of the machine, not of the process, can cost at most.
+const SYNC_EVERY: Duration = Duration::from_secs(20);
+
+/// What to do with an output that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Existing {
+    /// Refuse.
+    #[default]
+    Refuse,
+    /// Continue it; begin it if it is not there.
+    Resume,
+    /// Begin anew.
+    Overwrite,
+}
+
+/// An output that is being written; locked against other writers.
+#[derive(Debug)]
+pub(super) struct Output {
+    path: PathBuf,
+    file: File,
+    format: Format,
+    joiner: Joiner,
+    /// Images written, before and now.
+    pub(super) written: usize,
+    /// Of these, the failed ones.
+    pub(super) failed: usize,
+    complete: bool,
+    synced: Instant,
+}
+
+impl Output {
+    /// Begins or continues `path`; `name` gives the name of the output's image number k.
+    pub(super) fn open(
+        path: &Path,
+        existing: Existing,
+        identity: &Identity,
+        total: usize,
+        name: impl Fn(usize) -> String,
+    ) -> Result<Self> {
+        let length = match std::fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(BatchError::NotAFile { path: path.to_owned() }.into());
+            }
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        };
+        if length > 0 && existing == Existing::Refuse {
+            return Err(BatchError::Exists { path: path.to_owned() }.into());
+        }
+        let unwritable = |source| WriteError { path: path.to_owned(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(unwritable)?;
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(BatchError::Busy { path: path.to_owned() }.into());
+        }
+        let mut output = Self {
+            path: path.to_owned(),
+            file,
+            format: identity.format,
+            joiner: Joiner::default(),
+            written: 0,
+            failed: 0,
+            complete: false,
+            synced: Instant::now(),
+        };
+        if length > 0 && existing == Existing::Resume {
+            if identity.weights_sha256.is_none() {
+                return Err(BatchError::UnknownWeights { path: path.to_owned() }.into());
+            }
+            identity.check_same(&Identity::read_beside(path)?, path)?;
+            output.continue_from(total, name)?;
+        } else {
+            // Emptied first: old lines must never stand beside the new identity.
+            output.file.set_len(0).map_err(unwritable)?;
+            identity.write_beside(path)?;
+            output.append(identity.format.header())?;
+        }
+        Ok(output)
+    }
+
+    /// Counts the lines that are there and cuts a torn one.
+    fn continue_from(&mut self, total: usize, name: impl Fn(usize) -> String) -> Result<()> {
+        let file = self.file.try_clone().map_err(|source| self.unreadable(source))?;
+        let mut lines = Lines::new(&self.path, file, self.format);
+        if !lines.header()? {
+            self.cut_to(0)?;
+            return self.append(self.format.header());
+        }
+        while lines.advance()? {
+            let line = lines.line();
+            if self.complete || self.written == total {
+                if self.complete || [line, b"\n"].concat() != self.format.footer() {
+                    let reason = format!("comes after the last of {total} images");
+                    return Err(lines.damaged(reason).into());
+                }
+                self.complete = true;
+                continue;
+            }
+            let LineContent { name: found, failed, body } =
+                self.format.parse(line).map_err(|reason| lines.damaged(reason))?;
+            let expected = name(self.written);
+            if let Some(found) = found.filter(|found| *found != expected) {
+                let reason = format!("is about {found:?}, expected {expected:?}");
+                return Err(lines.damaged(reason).into());
+            }
+            self.joiner.line(self.format, body);
+            self.written += 1;
+            self.failed += usize::from(failed);
+        }
+        let whole = lines.whole;
+        self.cut_to(whole)
+    }
+
+    /// Writes one image's line.
+    pub(super) fn push(&mut self, body: &str, failed: bool) -> Result<()> {
+        let line = self.joiner.line(self.format, body.as_bytes());
+        self.append(&line)?;
+        self.written += 1;
+        self.failed += usize::from(failed);
+        if self.synced.elapsed() > SYNC_EVERY {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the end, and sees to it that everything is on the disk.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        if !self.complete {
+            self.append(self.format.footer())?;
+            self.complete = true;
+        }
+        self.sync()
+    }
+
+    /// Sees to it that what is written is on the disk.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|source| self.unwritable(source))?;
+        self.synced = Instant::now();
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        // One call a line, and nothing kept back: only the system's own end can tear it.
+        Ok(self.file.write_all(bytes).map_err(|source| self.unwritable(source))?)
+    }
+
+    fn cut_to(&mut self, length: u64) -> Result<()> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
+        cut.map_err(|source| self.unwritable(source))?;
+        Ok(())
+    }
+
+    fn unwritable(&self, source: io::Error) -> WriteError {
+        WriteError { path: self.path.clone(), source }
+    }
+
+    fn unreadable(&self, source: io::Error) -> BatchError {
+        BatchError::Read { path: self.path.clone(), source }
+    }
+}
+
+/// The lines of an output; a torn one at the end is not among them.
+pub(super) struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    format: Format,
+    line: Vec<u8>,
+    torn: bool,
+    /// Of the last line, from 1.
+    number: usize,
+    /// Length of the lines read.
+    pub(super) whole: u64,
+}
+
+impl Lines {
+    pub(super) fn new(path: &Path, file: File, format: Format) -> Self {
+        let reader = BufReader::with_capacity(1 << 20, file);
+        Self { path: path.to_owned(), reader, format, line: Vec::new(), torn: false, number: 0, whole: 0 }
+    }
+
+    /// Reads the header; `false` if even that is torn.
+    pub(super) fn header(&mut self) -> Result<bool, BatchError> {
+        if self.format.header().is_empty() {
+            return Ok(true);
+        }
+        if !self.advance()? {
+            return Ok(false);
+        }
+        if [self.line(), b"\n"].concat() == self.format.header() {
+            return Ok(true);
+        }
+        Err(self.damaged("is not the start of such a file".to_owned()))
+    }
+
+    /// Reads the next whole line; `false` at the end, and at a torn line.
+    pub(super) fn advance(&mut self) -> Result<bool, BatchError> {
+        self.line.clear();
+        let mut limited = io::Read::take(&mut self.reader, MAX_LINE);
+        limited
+            .read_until(b'\n', &mut self.line)
+            .map_err(|source| BatchError::Read { path: self.path.clone(), source })?;
+        self.number += 1;
+        if self.line.len() as u64 == MAX_LINE {
+            return Err(self.damaged(format!("has more than {MAX_LINE} bytes")));
+        }
+        let last = self.line.pop();
+        self.torn = last.is_some_and(|byte| byte != b'\n');
+        if last != Some(b'\n') {
+            return Ok(false);
+        }
+        self.whole += self.line.len() as u64 + 1;
+        Ok(true)
+    }
+
+    /// The line that was read last, without its newline.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Whether the last call of [`advance`](Self::advance) came upon a line without its newline.
+    pub(super) fn has_torn_line(&self) -> bool {
+        self.torn
+    }
+
+    pub(super) fn damaged(&self, reason: String) -> BatchError {
+        BatchError::Damaged { path: self.path.clone(), line: self.number, reason }
+    }
+}

@@ -1,0 +1,362 @@
+//! Decode, detect and write at the same time, in order.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::format::Format;
+use super::identity::Identity;
+use super::image_ids::ImageIds;
+use super::output::{Existing, Output};
+use super::record::Record;
+use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
+use crate::determinism::Mode;
+use crate::detection::Detections;
+use crate::detector::PIXELS_TOGETHER;
+use crate::image::Image;
+use crate::{Detector, Error, Result};
+
+/// The most images that are detected, and then written, together.
+const GROUP: usize = 16;
+
+/// What a batch does. Of these, `workers` and `existing` decide nothing about the output's bytes.
+#[derive(Debug, Clone, Default)]
+pub struct BatchConfig {
+    /// How results are written. Default: [`Format::Jsonl`].
+    pub format: Format,
+    /// Only this share of the list. Default: all.
+    pub shard: Shard,
+    /// Only detections of these labels are written. Default: all.
+    pub labels: Vec<String>,
+    /// COCO annotations whose `file_name`s give the `image_id`s of [`Format::Coco`]. Default: the index in
+    /// the list is the id.
+    pub annotations: Option<PathBuf>,
+    /// Names of what else is written for each image (`overlay`, `masks`): a run that is continued must write the
+    /// same. Default: nothing.
+    pub extras: Vec<String>,
+    /// What to do with an output that is there. Default: refuse.
+    pub existing: Existing,
+    /// Threads that decode. Default: as in [`LoaderConfig`].
+    pub workers: Option<usize>,
+}
+
+/// An image and what was found in it, before it is written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// The image's path below the listing's root: plain names only, no `..`.
+    pub relative_path: &'a Path,
+    /// The decoded image.
+    pub image: &'a Image,
+    /// What was found, of the labels asked for.
+    pub detections: &'a Detections,
+}
+
+/// How far a batch is, after an image's line was written.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Images of this run or shard.
+    pub total: usize,
+    /// How many have a line now.
+    pub done: usize,
+    /// How many had one before this run.
+    pub before: usize,
+    /// The image's name.
+    pub name: &'a str,
+    /// Why it failed, if it did.
+    pub error: Option<&'a str>,
+}
+
+/// How a batch, or the joining of one, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Images of this run or shard.
+    pub total: usize,
+    /// How many have a line now: all, unless it was stopped.
+    pub done: usize,
+    /// How many had one before this run.
+    pub before: usize,
+    /// How many failed, before and now.
+    pub failed: usize,
+}
+
+/// Detection over a listing of any length into one file, which can be continued and split.
+///
+/// Memory does not grow with the number of images (the list of paths aside), images are decoded by
+/// parallel workers while the network runs, and the output's bytes are a function of the images, the
+/// weights and the [`BatchConfig`].
+///
+/// ```no_run
+/// use std::ops::ControlFlow;
+///
+/// use retinanet::Detector;
+/// use retinanet::batch::{Batch, BatchConfig, Existing};
+/// use retinanet::data::Listing;
+///
+/// let detector = Detector::builder().weights("person_r18.safetensors").build()?;
+/// let config = BatchConfig { existing: Existing::Resume, ..BatchConfig::default() };
+/// let summary = Batch::new(&detector, Listing::of(&["photos"])?, config)?.run(
+///     "results.jsonl".as_ref(),
+///     |_answer| Ok::<(), retinanet::Error>(()),
+///     |progress| {
+///         eprintln!("{} of {}", progress.done, progress.total);
+///         ControlFlow::Continue(())
+///     },
+/// )?;
+/// println!("{} failed", summary.failed);
+/// # Ok::<(), retinanet::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Batch<'a> {
+    detector: &'a Detector,
+    listing: Arc<Listing>,
+    config: BatchConfig,
+    image_ids: ImageIds,
+}
+
+/// An image of a group: decoded, or why not.
+struct Input {
+    index: usize,
+    result: Result<Image, String>,
+}
+
+/// An image of a group with its answer.
+struct Answered {
+    index: usize,
+    result: Result<(Image, Detections), String>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of everything in `listing`, or of the configured shard.
+    ///
+    /// # Errors
+    /// [`LabelError`](crate::labels::LabelError) for a label the model does not have; [`BatchError`](super::BatchError) for annotations that
+    /// cannot be used or do not know all images.
+    pub fn new(
+        detector: &'a Detector,
+        listing: impl Into<Arc<Listing>>,
+        config: BatchConfig,
+    ) -> Result<Self> {
+        let listing = listing.into();
+        for label in &config.labels {
+            detector.categories().id_of(label)?;
+        }
+        let image_ids = match &config.annotations {
+            Some(annotations) => ImageIds::read(annotations, &listing)?,
+            None => ImageIds::indices(),
+        };
+        Ok(Self { detector, listing, config, image_ids })
+    }
+
+    /// Runs it into `out`.
+    ///
+    /// For each image with an answer, `each` is called before its line is written, for several images at the same
+    /// time: there further files can be made. After a line is written, `progress` is called, in order;
+    /// [`ControlFlow::Break`] ends the run after that line, to be continued later.
+    ///
+    /// An image that cannot be read, decoded or resized, or that the network has no finite answer for, is a
+    /// line with its error and the batch goes on.
+    ///
+    /// # Errors
+    /// [`BatchError`](super::BatchError) for an output that is there and cannot be continued;
+    /// [`Error::Write`] for one that cannot be written (what was written can be continued); whatever `each`
+    /// answers; a device's or the network's own failure.
+    pub fn run<E: From<Error> + Send>(
+        &self,
+        out: &Path,
+        each: impl Fn(&Answer<'_>) -> Result<(), E> + Sync,
+        mut progress: impl FnMut(Progress<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Summary, E> {
+        let shard = self.config.shard;
+        let total = shard.share_of(self.listing.len());
+        let name = |position| self.listing.name(shard.place(position)).into_owned();
+        let mut output = Output::open(out, self.config.existing, &self.identity(), total, name)?;
+        let before = output.written;
+        let loader = self.loader()?;
+        let (sender, receiver) = sync_channel(1);
+        std::thread::scope(|scope| {
+            let output = &mut output;
+            let progress = &mut progress;
+            let each = &each;
+            let writer = scope.spawn(move || self.write(receiver, output, each, progress));
+            let detected = self.detect_all(&loader, before, &sender);
+            drop(sender);
+            let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            written.and(detected.map_err(E::from))
+        })?;
+        if output.written == total {
+            output.finish()?;
+        } else {
+            output.sync()?;
+        }
+        Ok(Summary { total, done: output.written, before, failed: output.failed })
+    }
+
+    fn loader(&self) -> Result<Loader<ImageFiles>> {
+        let defaults = LoaderConfig::default();
+        let config = LoaderConfig {
+            workers: self.config.workers.unwrap_or(defaults.workers),
+            ahead: 2 * GROUP,
+            shard: self.config.shard,
+            ..defaults
+        };
+        Loader::new(ImageFiles::new(Arc::clone(&self.listing)), config)
+    }
+
+    /// Detects in everything from the shard's image number `skip` on, until nobody listens.
+    fn detect_all(
+        &self,
+        loader: &Loader<ImageFiles>,
+        skip: usize,
+        sender: &SyncSender<Vec<Answered>>,
+    ) -> Result<()> {
+        let mut group: Vec<Input> = Vec::with_capacity(GROUP);
+        let mut pixels = 0;
+        for sample in loader.epoch_from(0, skip)? {
+            let checked = sample.result.map_err(Error::from).and_then(|image| {
+                let size = self.input_pixels(&image)?;
+                Ok((image, size))
+            });
+            let (result, size) = match checked {
+                Ok((image, size)) => (Ok(image), size),
+                Err(error) => (Err(error.to_string()), 0),
+            };
+            // What the detector would not take together anyway is written sooner in groups of its own.
+            let full = group.len() == GROUP || pixels + size > PIXELS_TOGETHER;
+            if full && !group.is_empty() {
+                if sender.send(self.detect(std::mem::take(&mut group))?).is_err() {
+                    return Ok(());
+                }
+                pixels = 0;
+            }
+            pixels += size;
+            group.push(Input { index: sample.index, result });
+        }
+        if !group.is_empty() {
+            sender.send(self.detect(group)?).ok();
+        }
+        Ok(())
+    }
+
+    /// How much of the network's input an image takes.
+    fn input_pixels(&self, image: &Image) -> Result<usize> {
+        let transform = &self.detector.model().config().transform;
+        let (_, [height, width]) = transform.output_sizes(image.height(), image.width())?;
+        Ok(height * width)
+    }
+
+    fn detect(&self, group: Vec<Input>) -> Result<Vec<Answered>> {
+        let images: Vec<&Image> =
+            group.iter().filter_map(|input| input.result.as_ref().ok()).collect();
+        let mut answers = match self.detector.detect_batch(&images) {
+            Ok(found) => found.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) if is_about_an_image(&error) => {
+                let one = |image: &&Image| match self.detector.detect(image) {
+                    Ok(found) => Ok(Ok(found)),
+                    Err(error) if is_about_an_image(&error) => Ok(Err(error.to_string())),
+                    Err(error) => Err(error),
+                };
+                images.iter().map(one).collect::<Result<Vec<_>>>()?
+            }
+            Err(error) => return Err(error),
+        }
+        .into_iter();
+        let answered = group.into_iter().map(|Input { index, result }| {
+            let result = result.and_then(|image| {
+                let found = answers.next().expect("an answer for each image")?;
+                Ok((image, found))
+            });
+            Answered { index, result }
+        });
+        Ok(answered.collect())
+    }
+
+    /// Makes further files and writes the lines of each group; stops listening when it ends.
+    fn write<E: From<Error> + Send>(
+        &self,
+        groups: Receiver<Vec<Answered>>,
+        output: &mut Output,
+        each: &(impl Fn(&Answer<'_>) -> Result<(), E> + Sync),
+        progress: &mut (impl FnMut(Progress<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<(), E> {
+        let (total, before) = (self.config.shard.share_of(self.listing.len()), output.written);
+        for group in groups {
+            let bodies = std::thread::scope(|scope| {
+                let threads: Vec<_> = group
+                    .iter()
+                    .map(|answered| scope.spawn(move || self.line(answered, each)))
+                    .collect();
+                threads
+                    .into_iter()
+                    .map(|thread| {
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    })
+                    .collect::<Vec<Result<String, E>>>()
+            });
+            for (answered, body) in group.iter().zip(bodies) {
+                let error = answered.result.as_ref().err().map(String::as_str);
+                output.push(&body?, error.is_some())?;
+                let name = self.listing.name(answered.index);
+                let done = output.written;
+                if progress(Progress { total, done, before, name: &name, error }).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an image's further files; its line's body.
+    fn line<E: From<Error>>(
+        &self,
+        answered: &Answered,
+        each: &impl Fn(&Answer<'_>) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let name = self.listing.name(answered.index);
+        let record = match &answered.result {
+            Err(error) => Record::failed(&name, error),
+            Ok((image, found)) => {
+                let selected;
+                let mut detections = found;
+                if !self.config.labels.is_empty() {
+                    selected = found.only(&self.config.labels)?;
+                    detections = &selected;
+                }
+                let relative_path = self.listing.relative_path(answered.index);
+                each(&Answer { relative_path, image, detections })?;
+                Record::found(&name, detections)?
+            }
+        };
+        Ok(self.config.format.body(&record, self.image_ids.get(answered.index)))
+    }
+
+    fn identity(&self) -> Identity {
+        let environment = self.detector.environment();
+        let config = self.detector.model().config();
+        let fast = environment.mode != Mode::Strict;
+        Identity {
+            kind: Identity::kind(),
+            format: self.config.format,
+            shard: self.config.shard.to_string(),
+            images: self.listing.len(),
+            list_sha256: self.listing.digest(),
+            image_ids_sha256: self.image_ids.digest(),
+            weights_sha256: environment.weights_sha256,
+            mode: environment.mode,
+            device: fast.then_some(environment.device),
+            labels: self.config.labels.clone(),
+            extras: self.config.extras.clone(),
+            versions: environment.versions,
+            config: serde_json::to_value(config).expect("a configuration has string keys only"),
+            categories: self.detector.categories().names().to_vec(),
+        }
+    }
+}
+
+/// Whether a failure belongs to the image, so that the others go on.
+fn is_about_an_image(error: &Error) -> bool {
+    matches!(error, Error::Image(_) | Error::Postprocess(_))
+}

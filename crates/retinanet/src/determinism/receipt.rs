@@ -1,0 +1,257 @@
+//! Receipts: what was answered, to which image, by which weights, in a file anyone can re-run.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::seal::seal;
+use super::{DeterminismError, Digest, Environment, StageDigests};
+use crate::image::{DecodeOptions, Image, read_file};
+use crate::model::RetinaNetConfig;
+use crate::{Detections, Detector, Result};
+
+const FORMAT: &str = "retinanet.receipt";
+const VERSION: u64 = 1;
+
+/// The largest receipt that is read: far more than any image's detections need.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// A detection on record: environment, configuration, weights, image, the digest of every stage, and
+/// the detections.
+///
+/// Anyone who has the weights and the image can [`verify`](Self::verify) it, on another machine and
+/// with another number of threads. As JSON it is one object; unknown fields are refused. `seal` is a
+/// hash over all other fields, which shows that a receipt was edited; it is no signature.
+///
+/// ```no_run
+/// use retinanet::Detector;
+/// use retinanet::determinism::Receipt;
+///
+/// let detector = Detector::builder().weights("person_r18.safetensors").build()?;
+/// Receipt::create(&detector, "photo.jpg")?.save("photo.receipt.json")?;
+///
+/// let receipt = Receipt::open("photo.receipt.json")?;
+/// let verification = receipt.verify(Detector::builder(), None)?;
+/// assert!(verification.is_same(), "{verification}");
+/// # Ok::<(), retinanet::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    format: String,
+    version: u64,
+    environment: Environment,
+    weights: WeightsRecord,
+    configuration: RetinaNetConfig,
+    image: ImageFileRecord,
+    stages: StageDigests,
+    detections: Detections,
+    digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<Digest>,
+}
+
+/// The weights a receipt speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsRecord {
+    /// The name or path they were given by.
+    pub given: String,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+/// The image file a receipt speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageFileRecord {
+    /// The path it was given by.
+    pub path: String,
+    /// The file's size.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+/// What reading the format and version alone needs.
+#[derive(Deserialize)]
+struct Probe {
+    format: Option<Value>,
+    version: Option<Value>,
+}
+
+impl Receipt {
+    /// Detects in an image file, decoded as [`Image::open`] does, and records everything about it.
+    ///
+    /// # Errors
+    /// As [`Image::open`] and [`Detector::detect_traced`];
+    /// [`DeterminismError::ReceiptWithoutWeights`] for a detector made of a model.
+    pub fn create(detector: &Detector, image: impl AsRef<Path>) -> Result<Self> {
+        let path = image.as_ref();
+        let limit = DecodeOptions::default().limits.max_file_bytes;
+        Self::create_from_bytes(detector, path, &read_file(path, &text(path), limit)?)
+    }
+
+    /// As [`create`](Self::create), of an image file that is already in memory: `bytes` is its content,
+    /// `path` the name it goes by.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_from_bytes(
+        detector: &Detector,
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let image = Image::decode(bytes, &text(path))?;
+        let environment = detector.environment();
+        let weights = detector
+            .weights()
+            .zip(environment.weights_sha256)
+            .map(|(given, sha256)| WeightsRecord { given: text(given), sha256 })
+            .ok_or(DeterminismError::ReceiptWithoutWeights)?;
+        let (detections, stages) = detector.detect_traced(&image)?;
+        let mut receipt = Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            environment,
+            weights,
+            configuration: detector.model().config().clone(),
+            image: ImageFileRecord {
+                path: text(path),
+                bytes: bytes.len() as u64,
+                sha256: sha256(bytes),
+            },
+            stages,
+            digest: detections.digest()?,
+            detections,
+            seal: None,
+        };
+        receipt.seal = Some(receipt.compute_seal()?);
+        Ok(receipt)
+    }
+
+    /// Reads a receipt from a file.
+    ///
+    /// # Errors
+    /// [`DeterminismError::Receipt`], naming the file and what is wrong with it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let refuse = |reason: String| DeterminismError::Receipt { name: text(path), reason };
+        let mut json = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut json))
+            .map_err(|error| refuse(format!("it cannot be read: {error}")))?;
+        Self::from_json(&json, &text(path))
+    }
+
+    /// Reads a receipt from JSON; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// [`DeterminismError::Receipt`].
+    pub fn from_json(json: &str, name: &str) -> Result<Self> {
+        Ok(read(json)
+            .map_err(|reason| DeterminismError::Receipt { name: name.to_owned(), reason })?)
+    }
+
+    /// The receipt as indented JSON.
+    ///
+    /// # Errors
+    /// None in practice: everything in it has a JSON form.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self).map_err(unwritable)? + "\n")
+    }
+
+    /// Writes the receipt to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`WriteError`](crate::WriteError).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::files::write_whole(path, self.to_json()?.as_bytes())
+    }
+
+    /// What it was computed with.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &WeightsRecord {
+        &self.weights
+    }
+
+    /// The model's configuration, with the score threshold that was asked for.
+    pub fn configuration(&self) -> &RetinaNetConfig {
+        &self.configuration
+    }
+
+    /// The image file.
+    pub fn image(&self) -> &ImageFileRecord {
+        &self.image
+    }
+
+    /// The digest of every stage.
+    pub fn stages(&self) -> &StageDigests {
+        &self.stages
+    }
+
+    /// What was found.
+    pub fn detections(&self) -> &Detections {
+        &self.detections
+    }
+
+    /// The digest of what was found, as the receipt states it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether all fields are those the receipt was written with.
+    pub(super) fn seal_holds(&self) -> Result<bool> {
+        Ok(self.seal == Some(self.compute_seal()?))
+    }
+
+    fn compute_seal(&self) -> Result<Digest> {
+        let unsealed = Self { seal: None, ..self.clone() };
+        // Through text: what is hashed is what a reader of the text reads.
+        let json = serde_json::to_string(&unsealed).map_err(unwritable)?;
+        Ok(seal(&serde_json::from_str(&json).map_err(unwritable)?))
+    }
+}
+
+fn read(json: &str) -> Result<Receipt, String> {
+    if json.len() as u64 > MAX_BYTES {
+        return Err(format!("it is larger than {MAX_BYTES} bytes, so it is no receipt"));
+    }
+    let syntax = |error: serde_json::Error| error.to_string().escape_debug().to_string();
+    let probe: Probe = serde_json::from_str(json).map_err(syntax)?;
+    if probe.format != Some(Value::from(FORMAT)) {
+        return Err(format!("it is no receipt: its field `format` is not {FORMAT:?}"));
+    }
+    if probe.version != Some(Value::from(VERSION)) {
+        let version = probe.version.map_or_else(|| "missing".to_owned(), |v| v.to_string());
+        let version: String = version.escape_debug().take(40).collect();
+        return Err(format!("its `version` is {version}; this release reads version {VERSION}"));
+    }
+    let receipt: Receipt = serde_json::from_str(json).map_err(syntax)?;
+    if receipt.seal.is_none() {
+        return Err("its field `seal` is missing".to_owned());
+    }
+    receipt.configuration.validate().map_err(|error| error.to_string())?;
+    Ok(receipt)
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn unwritable(error: serde_json::Error) -> DeterminismError {
+    DeterminismError::Receipt { name: "the new receipt".to_owned(), reason: error.to_string() }
+}

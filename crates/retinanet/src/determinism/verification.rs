@@ -1,0 +1,282 @@
+//! Re-running a receipt, and saying where this machine parts from the one that wrote it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::receipt::sha256;
+use super::{Determinism, Digest, Environment, Mode, Receipt, StageDifference};
+use crate::detector::{DetectorBuilder, DetectorError};
+use crate::image::{DecodeOptions, Image, read_file};
+use crate::labels::Categories;
+use crate::weights::FetchError;
+use crate::{Error, Result};
+
+/// What re-running a receipt showed. `Display` tells it in words, with both environments side by side
+/// where something differs.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Everything that is not as the receipt says, causes before consequences; empty where every bit
+    /// is equal.
+    pub differences: Vec<Difference>,
+    /// How many stages were compared.
+    pub stages: usize,
+    /// The environment in the receipt.
+    pub there: Environment,
+    /// This environment; `None` where the weights cannot be used.
+    pub here: Option<Environment>,
+}
+
+/// One thing that is not as the receipt says.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The receipt was edited after it was written: its seal does not fit its content.
+    Seal,
+    /// Versions in an edited receipt that are not those of this build, as (part, there, here). In an
+    /// unedited one other versions are no difference: they only explain one.
+    Versions(Vec<(&'static str, String, String)>),
+    /// The receipt contradicts itself: its detections do not have the digest it states.
+    OwnDetections {
+        /// What it states.
+        stated: Digest,
+        /// What its detections have.
+        found: Digest,
+    },
+    /// The image file is another.
+    ImageFile {
+        /// The file that was looked at.
+        path: PathBuf,
+        /// The receipt's SHA-256.
+        expected: Digest,
+        /// This file's.
+        found: Digest,
+        /// Why nothing more can be compared, if the file is no longer an image.
+        undecodable: Option<String>,
+    },
+    /// The weights file is another.
+    WeightsFile {
+        /// The receipt's SHA-256.
+        expected: Digest,
+        /// This file's; 64 hexadecimal digits.
+        found: String,
+        /// Why nothing more can be compared, if the file can no longer be loaded.
+        unusable: Option<String>,
+    },
+    /// The first stage whose bits differ; those after it say nothing more.
+    Stage(StageDifference),
+    /// The stages are equal, but the detections re-run are not those that the receipt lists.
+    Detections {
+        /// The digest of those listed.
+        listed: Digest,
+        /// The digest of those found here.
+        found: Digest,
+    },
+}
+
+impl Verification {
+    /// Whether everything is as the receipt says, bit for bit.
+    pub fn is_same(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+impl Receipt {
+    /// Detects again and compares bit for bit.
+    ///
+    /// `builder` may say where the weights are (default: where the receipt says), how many threads to
+    /// use, and so on; configuration, categories and mode are the receipt's. `image` is where the image
+    /// is now (default: the receipt's path).
+    ///
+    /// # Errors
+    /// What keeps the comparison from being made: the image or the weights are not there, the device
+    /// is not. Files that are there but are not the receipt's are [`Difference`]s.
+    pub fn verify(&self, builder: DetectorBuilder, image: Option<&Path>) -> Result<Verification> {
+        let mut verification = Verification {
+            differences: self.contradictions()?,
+            stages: 0,
+            there: self.environment().clone(),
+            here: None,
+        };
+        let path = image.unwrap_or(Path::new(&self.image().path)).to_owned();
+        let name = path.to_string_lossy();
+        let bytes = read_file(&path, &name, DecodeOptions::default().limits.max_file_bytes)?;
+        let (expected, found) = (self.image().sha256, sha256(&bytes));
+        let picture = Image::decode(&bytes, &name);
+        if found != expected {
+            let undecodable = picture.as_ref().err().map(Error::to_string);
+            let other = Difference::ImageFile { path: path.clone(), expected, found, undecodable };
+            verification.differences.push(other);
+        }
+        let detector = match self.rebuild(builder)? {
+            Ok(detector) => detector,
+            Err(other) => {
+                verification.differences.push(other);
+                return Ok(verification);
+            }
+        };
+        let here = detector.environment();
+        let weights = self.weights().sha256;
+        if let Some(other) = here.weights_sha256.filter(|other| *other != weights) {
+            let (expected, found) = (weights, other.to_string());
+            let other = Difference::WeightsFile { expected, found, unusable: None };
+            verification.differences.push(other);
+        }
+        verification.here = Some(here);
+        let picture = match picture {
+            Ok(picture) => picture,
+            Err(_) if found != expected => return Ok(verification),
+            Err(error) => return Err(error),
+        };
+        let (detections, stages) = detector.detect_traced(&picture)?;
+        verification.stages = stages.len();
+        if let Some(part) = self.stages().first_difference(&stages) {
+            verification.differences.push(Difference::Stage(part));
+        } else {
+            let (listed, found) = (self.detections().digest()?, detections.digest()?);
+            if listed != found {
+                verification.differences.push(Difference::Detections { listed, found });
+            }
+        }
+        Ok(verification)
+    }
+
+    /// What is wrong with the receipt by itself.
+    fn contradictions(&self) -> Result<Vec<Difference>> {
+        let mut differences = Vec::new();
+        if !self.seal_holds()? {
+            differences.push(Difference::Seal);
+            let versions = self.environment().versions.changed_from_current();
+            if !versions.is_empty() {
+                differences.push(Difference::Versions(versions));
+            }
+        }
+        let (stated, found) = (self.digest(), self.detections().digest()?);
+        if stated != found {
+            differences.push(Difference::OwnDetections { stated, found });
+        }
+        Ok(differences)
+    }
+
+    /// The receipt's detector; or, where the file is there but cannot be loaded because it was
+    /// changed, that difference.
+    fn rebuild(&self, builder: DetectorBuilder) -> Result<Result<crate::Detector, Difference>> {
+        let expected = self.weights().sha256;
+        let Environment { mode, seed, .. } = self.environment();
+        let determinism = match mode {
+            Mode::Strict => Determinism::strict(*seed),
+            Mode::Fast => Determinism::fast().with_seed(*seed),
+        };
+        let names = self.detections().categories().names().iter().cloned();
+        let builder = builder
+            .weights_unless_given(&self.weights().given)
+            .config(self.configuration().clone())
+            .categories(Categories::new(names)?)
+            .determinism(determinism);
+        let path = builder.weights_path().map(Path::to_owned);
+        let error = match builder.build() {
+            Ok(detector) => return Ok(Ok(detector)),
+            Err(error) => error,
+        };
+        let changed = |found: String, error: &Error| {
+            let unusable = Some(error.to_string());
+            Ok(Err(Difference::WeightsFile { expected, found, unusable }))
+        };
+        match &error {
+            Error::Fetch(
+                FetchError::WrongHash { found, .. }
+                | FetchError::ChangedSinceFirstUse { found, .. },
+            )
+            | Error::Detector(DetectorError::Changed { found, .. }) => {
+                changed(found.clone(), &error)
+            }
+            // A device or a setting, not the file.
+            Error::Detector(_) | Error::Determinism(_) => Err(error),
+            _ => match path.and_then(|path| hash_file(&path)) {
+                Some(found) if found != expected => changed(found.to_string(), &error),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+fn hash_file(path: &Path) -> Option<Digest> {
+    let mut file = File::open(path).ok()?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).ok()? {
+            0 => return Some(Digest::from_bytes(hash.finalize().into())),
+            read => hash.update(&piece[..read]),
+        }
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_same() {
+            return write!(
+                f,
+                "same: all {} stages and the detections are equal to the bit",
+                self.stages
+            );
+        }
+        write!(f, "different:")?;
+        for difference in &self.differences {
+            write!(f, "\n- {difference}")?;
+        }
+        let Some(here) = &self.here else { return Ok(()) };
+        write!(f, "\n\n{}", self.there.beside(here))
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seal => write!(
+                f,
+                "the receipt was edited after it was written: its seal does not fit its content"
+            ),
+            Self::Versions(versions) => {
+                write!(f, "versions the receipt claims:")?;
+                let mut between = "";
+                for (part, there, here) in versions {
+                    write!(f, "{between} {part} {there:?}, here {here:?}")?;
+                    between = ";";
+                }
+                Ok(())
+            }
+            Self::OwnDetections { stated, found } => write!(
+                f,
+                "the receipt's scores, boxes or labels were edited: their digest is {found}, but it states {stated}"
+            ),
+            Self::ImageFile { path, expected, found, undecodable } => {
+                write!(
+                    f,
+                    "image file {path:?}: its sha256 is {found}, the receipt's is {expected}"
+                )?;
+                nothing_more(f, undecodable)
+            }
+            Self::WeightsFile { expected, found, unusable } => {
+                write!(f, "weights file: its sha256 is {found}, the receipt's is {expected}")?;
+                nothing_more(f, unusable)
+            }
+            Self::Stage(part) => write!(f, "receipt against here: {part}"),
+            Self::Detections { listed, found } => write!(
+                f,
+                "the stages are equal, but the detections listed (digest {listed}) are not those found here ({found})"
+            ),
+        }
+    }
+}
+
+fn nothing_more(f: &mut fmt::Formatter<'_>, reason: &Option<String>) -> fmt::Result {
+    match reason {
+        Some(reason) => write!(f, "; nothing was re-run: {reason}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! COCO box AP and AR, the same doubles that pycocotools computes.
+//!
+//! ```
+//! use retinanet::eval::{CocoDetection, GroundTruth};
+//!
+//! let truth = GroundTruth::from_json(
+//!     br#"{"images": [{"id": 7, "file_name": "street.jpg"}],
+//!          "categories": [{"id": 1, "name": "person"}],
+//!          "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 40, 80], "area": 3200}]}"#,
+//!     "instances.json",
+//! )?;
+//! let found = CocoDetection { image_id: 7, category_id: 1, bbox: [0.0, 0.0, 40.0, 72.0], score: 0.9 };
+//! let evaluation = truth.evaluate(&[found])?;
+//! assert_eq!(evaluation.overall.ap50, Some(1.0)); // the IoU is 0.9
+//! # Ok::<(), retinanet::Error>(())
+//! ```
+//!
+//! A detector's own settings take part in the result: what scores at or below
+//! [`score_thresh`](crate::postprocess::PostprocessConfig::score_thresh) (0.05 by default) or comes
+//! after the best [`detections_per_img`](crate::postprocess::PostprocessConfig::detections_per_img) of
+//! an image never gets here. The published AP of torchvision's checkpoints is measured with those same
+//! defaults; a higher threshold cuts the tail of the precision-recall curve and lowers AP and AR.
+//! Of what gets here, the best 100 per image and category count.
+
+mod accumulate;
+mod annotations;
+mod categories;
+mod detections;
+mod error;
+mod matching;
+mod scores;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+pub use annotations::{Annotation, CocoCategory, CocoImage, GroundTruth};
+pub use categories::CategoryMap;
+pub use detections::CocoDetection;
+pub use error::EvalError;
+pub use scores::{ClassScores, CocoScores, Evaluation};
+
+use crate::Result;
+use accumulate::ClassCurves;
+use matching::{ImageMatches, Truth};
+
+impl GroundTruth {
+    /// Scores detections against these annotations.
+    ///
+    /// Every image counts, also one without detections or without annotations; so does every
+    /// category, also one that nothing was found of. [`GroundTruth::only_images`] and
+    /// [`GroundTruth::only_categories`] narrow both. Detections of equal score keep their given order.
+    ///
+    /// # Errors
+    /// [`EvalError`] for a detection of an image or category that the annotations do not list, or with
+    /// a number that is not finite.
+    ///
+    /// Source: pycocotools' `COCOeval` with `iouType="bbox"` and its default parameters.
+    pub fn evaluate(&self, detections: &[CocoDetection]) -> Result<Evaluation> {
+        detections::check(detections, self)?;
+        let mut cells = self.cells(detections);
+        let mut classes = Vec::with_capacity(self.categories().len());
+        let mut curves = Vec::with_capacity(self.categories().len());
+        for category in self.categories() {
+            let images = cells.remove(&category.id).unwrap_or_default();
+            let truths = images.values().map(|cell| cell.truths.len()).sum();
+            let found = images.values().map(|cell| cell.detections.len()).sum();
+            let matches: Vec<ImageMatches> = images
+                .into_values()
+                .map(|cell| ImageMatches::new(&cell.truths, cell.detections))
+                .collect();
+            let class = ClassCurves::new(&matches);
+            classes.push(ClassScores {
+                category_id: category.id,
+                name: category.name.clone(),
+                annotations: truths,
+                detections: found,
+                scores: CocoScores::of(std::slice::from_ref(&class)),
+            });
+            curves.push(class);
+        }
+        Ok(Evaluation {
+            images: self.images().len(),
+            annotations: self.annotations().len(),
+            zero_id_annotations: self.annotations().iter().filter(|one| one.id == 0).count(),
+            detections: detections.len(),
+            overall: CocoScores::of(&curves),
+            classes,
+        })
+    }
+
+    /// What belongs together: per category, and in it per image in order of id.
+    fn cells<'a>(&self, detections: &'a [CocoDetection]) -> HashMap<i64, BTreeMap<i64, Cell<'a>>> {
+        let mut cells: HashMap<i64, BTreeMap<i64, Cell<'a>>> = HashMap::new();
+        let mut cell = |category: i64, image: i64, fill: &mut dyn FnMut(&mut Cell<'a>)| {
+            fill(cells.entry(category).or_default().entry(image).or_default());
+        };
+        for annotation in self.annotations() {
+            cell(annotation.category_id, annotation.image_id, &mut |cell| {
+                cell.truths.push(Truth::from(annotation));
+            });
+        }
+        for found in detections {
+            cell(found.category_id, found.image_id, &mut |cell| cell.detections.push(found));
+        }
+        cells
+    }
+}
+
+/// The annotations and detections of one category in one image, in the order given.
+#[derive(Default)]
+struct Cell<'a> {
+    truths: Vec<Truth>,
+    detections: Vec<&'a CocoDetection>,
+}
