@@ -8,6 +8,7 @@ use retinanet::{Detector, Determinism};
 use retinanet_benches::{CANVAS, cores, detector, slow, v2};
 
 /// Each part and whether a stage belongs to it.
+#[allow(clippy::type_complexity)]
 const PARTS: [(&str, fn(&str) -> bool); 9] = [
     ("stem", |stage| stage == "stem"),
     ("pool", |stage| stage == "pool"),
