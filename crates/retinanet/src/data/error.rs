@@ -56,7 +56,9 @@ pub enum DataError {
         reason: &'static str,
     },
     /// Two inputs have no folder in common (drives of Windows).
-    #[error("{path:?} has no folder in common with the other inputs; give them in runs of their own")]
+    #[error(
+        "{path:?} has no folder in common with the other inputs; give them in runs of their own"
+    )]
     NoCommonFolder {
         /// One of the two.
         path: PathBuf,

@@ -71,7 +71,8 @@ impl Listing {
             }
             match found.base {
                 Some(base) => bases.push(base),
-                None => bases.extend(found.files.iter().filter_map(|file| Some(file.parent()?.to_owned()))),
+                None => bases
+                    .extend(found.files.iter().filter_map(|file| Some(file.parent()?.to_owned()))),
             }
             bases = common_folder(&bases).into_iter().collect();
             files.extend(found.files);

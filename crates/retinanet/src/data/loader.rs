@@ -238,8 +238,7 @@ impl<D: Dataset> Plan<D> {
 
     fn load(&self, position: usize) -> (Loaded<D>, usize) {
         let (_, index) = self.locate(position);
-        let mut random =
-            Stream::new(self.seed, Purpose::Augmentation, &self.stream, index as u64);
+        let mut random = Stream::new(self.seed, Purpose::Augmentation, &self.stream, index as u64);
         // Whatever the data set left half done is its own; the loader's state is not touched inside.
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             let sample = self.dataset.get(index, &mut random).map_err(LoadError::Failed)?;

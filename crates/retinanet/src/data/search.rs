@@ -24,8 +24,8 @@ pub(super) struct Found {
 
 /// All image files in `folder` and below, in byte order of their paths.
 pub(super) fn search_folder(folder: &Path) -> Result<Found, DataError> {
-    let start = absolute(folder)
-        .map_err(|source| DataError::Folder { path: folder.to_owned(), source })?;
+    let start =
+        absolute(folder).map_err(|source| DataError::Folder { path: folder.to_owned(), source })?;
     let mut found = Found { base: Some(start.clone()), files: Vec::new(), skipped: 0 };
     // Each open folder with the real paths of those above it, which a link must not lead back to.
     let mut open: Vec<(PathBuf, Vec<PathBuf>)> = vec![(start, Vec::new())];

@@ -124,7 +124,21 @@ mod tests {
         for text in ["0/1", "3/5", "999999/1000000"] {
             assert_eq!(text.parse::<Shard>().unwrap().to_string(), text);
         }
-        for wrong in ["", "1", "/", "1/", "/2", "2/2", "0/0", "-1/2", "+0/2", "0/2/3", "a/b", "0/1000001", " 0/1"] {
+        for wrong in [
+            "",
+            "1",
+            "/",
+            "1/",
+            "/2",
+            "2/2",
+            "0/0",
+            "-1/2",
+            "+0/2",
+            "0/2/3",
+            "a/b",
+            "0/1000001",
+            " 0/1",
+        ] {
             let error = wrong.parse::<Shard>().unwrap_err().to_string();
             assert!(error.contains("0/4"), "{error}");
         }

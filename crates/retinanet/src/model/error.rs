@@ -67,7 +67,7 @@ pub enum ModelError {
         /// Its full name.
         name: String,
         /// What candle said.
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
     /// A weight is NaN or infinite.
     #[error("tensor {name:?} holds {value} at index {index}; the weights are damaged")]

@@ -51,7 +51,7 @@ impl TensorSpec {
         let values: Vec<f32> = tensor
             .to_device(&Device::Cpu)
             .and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1())
-            .map_err(|source| ModelError::Tensor { name: name.clone(), source })?;
+            .map_err(|source| ModelError::Tensor { name: name.clone(), source: source.into() })?;
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             return Err(ModelError::NonFinite { name, index, value: values[index] }.into());
         }
@@ -74,7 +74,7 @@ fn describe(error: candle_core::Error, name: &str) -> ModelError {
         candle_core::Error::UnexpectedShape { expected, got, .. } => {
             ModelError::TensorShape { name, expected: expected.into_dims(), found: got.into_dims() }
         }
-        source => ModelError::Tensor { name, source },
+        source => ModelError::Tensor { name, source: source.into() },
     }
 }
 

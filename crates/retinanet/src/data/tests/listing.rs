@@ -26,8 +26,19 @@ fn refusal<P: AsRef<Path>>(inputs: &[P]) -> String {
 #[test]
 fn folders_are_listed_with_all_below_in_byte_order() {
     let (_kept, root) = folder(&[
-        "b.jpg", "a/2.PNG", "a/10.jpeg", "a/b/c.webp", "a-b.jpg", "a.jpg", "B.jpg", "é.jpg",
-        "notes.md", "a/.hidden.jpg", ".git/x.jpg", "list.txt", "a/jpg",
+        "b.jpg",
+        "a/2.PNG",
+        "a/10.jpeg",
+        "a/b/c.webp",
+        "a-b.jpg",
+        "a.jpg",
+        "B.jpg",
+        "é.jpg",
+        "notes.md",
+        "a/.hidden.jpg",
+        ".git/x.jpg",
+        "list.txt",
+        "a/jpg",
     ]);
     let listing = Listing::of(&[&root]).unwrap();
     // `-`, `.` and `/` in this order; capitals before small letters; two-byte letters last.

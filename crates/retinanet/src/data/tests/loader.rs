@@ -100,7 +100,11 @@ fn order_samples_and_failures_do_not_depend_on_workers_or_bounds() {
 fn an_error_or_a_panic_is_one_samples_result() {
     let samples = seen(20, LoaderConfig { shuffle: false, ..config(2) }, 0, 0);
     assert_eq!(samples[3], "3 3 no sample 3");
-    assert!(samples[7].contains("sample 7: ") && samples[7].contains("sample 7 is cursed"), "{}", samples[7]);
+    assert!(
+        samples[7].contains("sample 7: ") && samples[7].contains("sample 7 is cursed"),
+        "{}",
+        samples[7]
+    );
     assert_eq!(samples.iter().filter(|sample| sample.contains("drew")).count(), 16);
 }
 
@@ -213,8 +217,5 @@ fn settings_without_sense_are_refused() {
 fn a_panic_becomes_the_crates_error() {
     let error: crate::Error =
         LoadError::Panicked { index: 5, message: "\u{1b}boo".to_owned() }.into();
-    assert_eq!(
-        error.to_string(),
-        "sample 5: the worker that loaded it panicked: \"\\u{1b}boo\""
-    );
+    assert_eq!(error.to_string(), "sample 5: the worker that loaded it panicked: \"\\u{1b}boo\"");
 }
