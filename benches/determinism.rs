@@ -8,7 +8,7 @@ use retinanet::image::{Image, Transformed};
 use retinanet::model::{LevelAnchors, RetinaNet, RetinaNetConfig};
 use retinanet::postprocess::{BlockedLevel, ImageSizes, PostprocessConfig};
 use retinanet::{Determinism, Result};
-use retinanet_benches::{cores, detector, photo, quick, slow, v2};
+use retinanet_benches::{cores, detector, network_time, photo, quick, slow, v2};
 use retinanet_kernels::layout::{BlockedBuffer, BlockedShape};
 
 fn modes() -> [(&'static str, Determinism); 2] {
@@ -17,16 +17,19 @@ fn modes() -> [(&'static str, Determinism); 2] {
 
 fn determinism(criterion: &mut Criterion) {
     let config = RetinaNetConfig::resnet50_fpn_v2();
-    let model = v2(&config).expect("a network");
     let bytes = std::fs::read(photo()).expect("the bundled photo");
     let image = Image::decode(&bytes, "photo").expect("a picture");
     let input = config.transform.apply(&image).expect("an input");
 
+    let models = modes().map(|(mode, determinism)| {
+        let model = v2(&config, &determinism).expect("a network");
+        (mode, determinism, model)
+    });
     let mut group = criterion.benchmark_group("determinism/end to end");
     slow(&mut group);
-    for (mode, determinism) in modes() {
-        let detector = detector(&model, determinism, cores()).expect("a detector");
-        group.bench_function(mode, |bencher| {
+    for (mode, determinism, model) in &models {
+        let detector = detector(model, determinism.clone(), cores()).expect("a detector");
+        group.bench_function(*mode, |bencher| {
             bencher.iter(|| {
                 let image = Image::decode(&bytes, "photo").expect("a picture");
                 detector.detect(&image).expect("detections")
@@ -37,10 +40,11 @@ fn determinism(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("determinism/network");
     slow(&mut group);
-    for (mode, determinism) in modes() {
-        let detector = detector(&model, determinism, cores()).expect("a detector");
-        group.bench_function(mode, |bencher| {
-            bencher.iter(|| detector.profile_network(input.padded, 1).expect("stages"));
+    for (mode, determinism, model) in &models {
+        let detector = detector(model, determinism.clone(), cores()).expect("a detector");
+        group.bench_function(*mode, |bencher| {
+            let run = |_| network_time(&detector, input.padded, 1);
+            bencher.iter_custom(|runs| (0..runs).map(run).sum());
         });
     }
     group.finish();
@@ -54,7 +58,7 @@ fn determinism(criterion: &mut Criterion) {
     group.bench_function("transform", |bencher| {
         bencher.iter(|| pool.install(|| config.transform.apply(&image)).expect("an input"));
     });
-    let maps = Maps::new(&model, &input).expect("predictions");
+    let maps = Maps::new(&models[0].2, &input).expect("predictions");
     group.bench_function("postprocess", |bencher| {
         bencher.iter(|| pool.install(|| maps.boxes(&config.postprocess, config.num_classes)));
     });

@@ -9,9 +9,11 @@ use candle_nn::{Init, VarBuilder};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, SamplingMode};
 use retinanet::model::{RetinaNet, RetinaNetConfig};
+use retinanet::ops::{Arithmetic, Level};
 use retinanet::{Detector, Determinism};
-use retinanet_tests::generator;
 
+#[path = "../tests/generator.rs"]
+pub mod generator;
 pub mod layers;
 
 /// Height and width of the canvas that a 640 x 480 photo becomes.
@@ -26,9 +28,10 @@ pub fn photo() -> PathBuf {
 ///
 /// # Errors
 /// Those of [`RetinaNet::new`].
-pub fn v2(config: &RetinaNetConfig) -> retinanet::Result<RetinaNet> {
+pub fn v2(config: &RetinaNetConfig, determinism: &Determinism) -> retinanet::Result<RetinaNet> {
+    let arithmetic = Arithmetic::new(determinism, Level::from_env()?);
     let vb = VarBuilder::from_backend(Box::new(Drawn), DType::F32, Device::Cpu);
-    RetinaNet::new(config, vb)
+    RetinaNet::with_arithmetic(config, arithmetic, vb)
 }
 
 /// A detector around [`v2`].
@@ -41,6 +44,15 @@ pub fn detector(
     threads: usize,
 ) -> retinanet::Result<Detector> {
     Detector::builder().determinism(determinism).threads(threads).build_with_model(model.clone())
+}
+
+/// How long the network takes on `images` canvases, without what comes before and after it.
+///
+/// # Panics
+/// It fails.
+pub fn network_time(detector: &Detector, size: [usize; 2], images: usize) -> Duration {
+    let stages = detector.profile_network(size, images).expect("a network that runs");
+    stages.iter().map(|stage| stage.time).sum()
 }
 
 /// As many threads as there are cores.

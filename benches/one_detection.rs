@@ -3,23 +3,29 @@
 //!
 //!     one_detection WEIGHTS PHOTO [DETECTIONS]
 
+use std::time::Instant;
+
 use retinanet::{Detector, Image};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let start = Instant::now();
+    let so_far = |step: &str| {
+        eprintln!("{step}: {:.2} s, {}", start.elapsed().as_secs_f64(), memory());
+    };
     let mut arguments = std::env::args().skip(1);
     let (Some(weights), Some(photo)) = (arguments.next(), arguments.next()) else {
         return Err("expected: one_detection WEIGHTS PHOTO [DETECTIONS]".into());
     };
     let detections: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let detector = Detector::builder().weights(weights).build()?;
-    eprintln!("built: {}", memory());
+    so_far("built");
     let image = Image::open(photo)?;
     for _ in 0..detections {
         let found = detector.detect(&image)?;
         if let Some(first) = found.as_slice().first() {
             println!("{} {:.4} {:?}", first.label, first.score, first.bounding_box);
         }
-        eprintln!("detected {}: {}", found.len(), memory());
+        so_far(&format!("detected {}", found.len()));
     }
     Ok(())
 }

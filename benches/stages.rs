@@ -26,8 +26,9 @@ fn time_of(detector: &Detector, belongs: fn(&str) -> bool) -> Duration {
 }
 
 fn stages(criterion: &mut Criterion) {
-    let model = v2(&RetinaNetConfig::resnet50_fpn_v2()).expect("a network");
-    let detector = detector(&model, Determinism::default(), cores()).expect("a detector");
+    let strict = Determinism::default();
+    let model = v2(&RetinaNetConfig::resnet50_fpn_v2(), &strict).expect("a network");
+    let detector = detector(&model, strict, cores()).expect("a detector");
     let mut group = criterion.benchmark_group("stages");
     slow(&mut group);
     for (part, belongs) in PARTS {

@@ -3,7 +3,7 @@
     python compare.py OUTPUT.safetensors [--no-network]
 
 Every row: rms and largest error over the standard deviation of the exact output (over each value itself
-for exp and sigmoid). Needs torch, torchvision, numpy and safetensors, as ../peers/requirements.txt has them.
+for exp and sigmoid). Needs torch, torchvision and safetensors, as ../peers/requirements.txt has them.
 """
 
 import argparse
@@ -11,22 +11,14 @@ import copy
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from torch.nn import functional
-from torchvision.models.detection import retinanet_resnet50_fpn_v2
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
-import generator  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
+from weights import drawn, generator, v2  # noqa: E402
 
-LIVELY = dict(log2_logits_gain=0, log2_boxes_gain=-3, last_norm="bn3")  # ../lib.rs
-LOGITS_BIAS = -6.5
 SIZE = (50, 68)
-
-
-def drawn(name, shape):
-    return torch.from_numpy(generator.tensor(2, name, tuple(shape), LIVELY))
 
 
 def channels_last(x):
@@ -70,13 +62,7 @@ def resize(name, ours):
 
 
 def network(answers):
-    model = retinanet_resnet50_fpn_v2(weights=None, weights_backbone=None).eval()
-    state = model.state_dict()
-    for name, tensor in state.items():
-        if name.endswith("cls_logits.bias"):
-            tensor.fill_(LOGITS_BIAS)
-        elif not name.endswith("num_batches_tracked"):
-            tensor.copy_(drawn(name, tensor.shape))
+    model = v2()
 
     def run(model, x):
         levels = list(model.backbone(x).values())

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use retinanet::Image;
 use retinanet::model::RetinaNetConfig;
+use retinanet::{Determinism, Image};
 use retinanet_benches::layers::Layer;
 use retinanet_benches::{drawn, photo, v2};
 use retinanet_kernels::conv2d::Conv2d;
@@ -89,7 +89,7 @@ fn functions(level: Level, answers: &mut Answers) -> Result<(), Failure> {
 
 /// A picture of 640 x 480 to 1066 x 800.
 fn resized(answers: &mut Answers) -> Result<(), Failure> {
-    let picture = retinanet_tests::generator::picture(3, 640, 480);
+    let picture = retinanet_benches::generator::picture(3, 640, 480);
     let spec = resize::ResizeSpec::new([480, 640], [800, 1066], [800, 1066])?;
     let config = retinanet::image::TransformConfig::default();
     let normalisation = resize::Normalisation::new(config.image_mean, config.image_std)?;
@@ -103,7 +103,11 @@ fn network(answers: &mut Answers) -> Result<(), Failure> {
     let config = RetinaNetConfig::resnet50_fpn_v2();
     let input = config.transform.apply(&Image::open(photo())?)?;
     let shape = [1, 3, input.padded[0], input.padded[1]];
-    let output = v2(&config)?.forward(&Tensor::from_slice(&input.data, &shape, &Device::Cpu)?)?;
+    let output = v2(&config, &Determinism::default())?.forward(&Tensor::from_slice(
+        &input.data,
+        &shape,
+        &Device::Cpu,
+    )?)?;
     for (kind, levels) in [("logits", output.cls_logits), ("regression", output.bbox_regression)] {
         for (level, map) in levels.iter().enumerate() {
             let values = map.flatten_all()?.to_vec1()?;

@@ -107,7 +107,10 @@ aarch64() {
         --config 'profile.dev.package."*".opt-level=0'
         --config 'profile.dev.package.retinanet.opt-level=1'
         --config 'profile.dev.package.zune-jpeg.opt-level=3'
+        # Its half-precision assembly does not assemble unoptimised.
+        --config 'profile.dev.package.gemm-f16.opt-level=3'
         --config 'profile.dev.debug=false'
+        --config 'profile.dev.build-override.opt-level=0'
     )
     local packages=(-p retinanet-kernels -p retinanet -p retinanet-tests)
     local built=target/other_cpus/aarch64-unknown-linux-gnu/debug

@@ -161,18 +161,15 @@ impl Report {
     fn warn(&self) {
         let note = |names: &[String], what: &str| {
             if !names.is_empty() {
-                let text = format!("note: {} {what}: {}", names.len(), listed(names));
+                let text = format!("note: {what} ({}): {}", names.len(), listed(names));
                 eprintln!("{}", crate::output::printable(&text));
             }
         };
-        note(&self.missing_images, "images are missing and left out");
-        note(
-            &self.only_in_model,
-            "labels are not in the annotations; their detections do not count",
-        );
+        note(&self.missing_images, "missing images are left out");
+        note(&self.only_in_model, "labels that are not in the annotations do not count");
         note(
             &self.only_in_annotations,
-            "categories are unknown to the model and count as never found (--label chooses others)",
+            "categories unknown to the model count as never found; --label chooses others",
         );
         if self.evaluation.zero_id_annotations > 0 {
             eprintln!(

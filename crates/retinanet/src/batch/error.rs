@@ -68,9 +68,7 @@ pub enum BatchError {
         path: PathBuf,
     },
     /// The output holds something that this run did not write.
-    #[error(
-        "{path:?} is damaged: line {line} {reason}; restore it, or begin anew in another file"
-    )]
+    #[error("{path:?} is damaged: line {line} {reason}; restore it, or begin anew in another file")]
     Damaged {
         /// The output.
         path: PathBuf,
@@ -80,7 +78,9 @@ pub enum BatchError {
         reason: String,
     },
     /// A shard that is not finished.
-    #[error("{path:?} is not finished: it has {found} of its {expected} images; continue it with `--resume`")]
+    #[error(
+        "{path:?} is not finished: it has {found} of its {expected} images; continue it with `--resume`"
+    )]
     Unfinished {
         /// The shard.
         path: PathBuf,

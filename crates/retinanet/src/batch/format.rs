@@ -96,8 +96,8 @@ impl Format {
     pub(super) fn parse(self, line: &[u8]) -> Result<LineContent<'_>, String> {
         match self {
             Self::Jsonl => {
-                let parsed: JsonlLine<'_> =
-                    serde_json::from_slice(line).map_err(|error| format!("is no record: {error}"))?;
+                let parsed: JsonlLine<'_> = serde_json::from_slice(line)
+                    .map_err(|error| format!("is no record: {error}"))?;
                 Ok(LineContent {
                     name: Some(parsed.image),
                     failed: parsed.error.is_some(),

@@ -103,7 +103,8 @@ impl Identity {
 /// The path and both texts of the first value that differs.
 fn difference(path: &str, before: &Value, now: &Value) -> Option<(String, String, String)> {
     if let (Value::Object(before), Value::Object(now)) = (before, now) {
-        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let below =
+            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         let none = Value::Null;
         let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
         return keys
@@ -133,7 +134,10 @@ mod tests {
         let before = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.05}});
         let now = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.5}});
         let (path, old, new) = difference("", &before, &now).unwrap();
-        assert_eq!((path.as_str(), old.as_str(), new.as_str()), ("config.score_thresh", "0.05", "0.5"));
+        assert_eq!(
+            (path.as_str(), old.as_str(), new.as_str()),
+            ("config.score_thresh", "0.05", "0.5")
+        );
         assert_eq!(difference("", &now, &now), None);
         assert!(difference("", &json!({"a": 1}), &json!({"a": 1, "b": 2})).is_some());
     }

@@ -41,8 +41,8 @@ impl ImageIds {
     pub(super) fn read(annotations: &Path, listing: &Listing) -> Result<Self> {
         let path = || annotations.to_owned();
         let refuse = |reason: String| BatchError::Annotations { path: path(), reason };
-        let file = File::open(annotations)
-            .map_err(|source| BatchError::Read { path: path(), source })?;
+        let file =
+            File::open(annotations).map_err(|source| BatchError::Read { path: path(), source })?;
         let read: Annotations = serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
             .map_err(|error| refuse(error.to_string()))?;
         let mut by_name = HashMap::with_capacity(read.images.len());

@@ -4,13 +4,13 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::format::Joiner;
 use super::identity::Identity;
 use super::output::{Existing, Lines};
-use super::format::Joiner;
 use super::{BatchError, Summary};
+use crate::Result;
 use crate::data::{ListDigest, Shard};
 use crate::files::write_atomically;
-use crate::Result;
 
 /// One shard's file, being read.
 struct Part {
@@ -25,7 +25,7 @@ struct Part {
 ///
 /// # Errors
 /// [`BatchError`]: a shard that is missing, given twice, unfinished, damaged, being written, or of another
-/// run; an output that is there. [`Error::Write`] if the output cannot be written.
+/// run; an output that is there. [`Error::Write`](crate::Error::Write) if the output cannot be written.
 pub fn merge<P: AsRef<Path>>(out: &Path, shards: &[P], existing: Existing) -> Result<Summary> {
     if existing == Existing::Refuse && std::fs::symlink_metadata(out).is_ok() {
         return Err(BatchError::Exists { path: out.to_owned() }.into());
@@ -73,8 +73,7 @@ fn open<P: AsRef<Path>>(shards: &[P]) -> Result<(Identity, Vec<Part>)> {
         let mut identity = Identity::read_beside(path)?;
         let shard = identity.shard(path)?;
         if shard.count() != shards.len() {
-            let reason =
-                format!("is shard {shard}, but {} files were given", shards.len());
+            let reason = format!("is shard {shard}, but {} files were given", shards.len());
             return Err(not_a_shard(reason).into());
         }
         if let Some(other) = parts.iter().find(|part| part.shard == shard) {
@@ -141,7 +140,10 @@ fn join(whole: &Identity, parts: &mut [Part], file: &mut impl Write) -> Result<u
         part.check_end(whole)?;
     }
     if names.is_some_and(|names| names.finish() != whole.list_sha256) {
-        let (path, reason) = (parts[0].path.clone(), "and the others have other images than their run listed".to_owned());
+        let (path, reason) = (
+            parts[0].path.clone(),
+            "and the others have other images than their run listed".to_owned(),
+        );
         return Err(BatchError::NotAShard { path, reason }.into());
     }
     file.write_all(format.footer()).map_err(Stop::Write)?;

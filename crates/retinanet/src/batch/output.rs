@@ -196,7 +196,15 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(path: &Path, file: File, format: Format) -> Self {
         let reader = BufReader::with_capacity(1 << 20, file);
-        Self { path: path.to_owned(), reader, format, line: Vec::new(), torn: false, number: 0, whole: 0 }
+        Self {
+            path: path.to_owned(),
+            reader,
+            format,
+            line: Vec::new(),
+            torn: false,
+            number: 0,
+            whole: 0,
+        }
     }
 
     /// Reads the header; `false` if even that is torn.

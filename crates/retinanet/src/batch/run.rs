@@ -11,9 +11,9 @@ use super::image_ids::ImageIds;
 use super::output::{Existing, Output};
 use super::record::Record;
 use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
-use crate::determinism::Mode;
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
+use crate::determinism::Mode;
 use crate::image::Image;
 use crate::{Detector, Error, Result};
 

@@ -10,11 +10,14 @@ pub(super) const RECALLS: usize = 101;
 pub(super) struct ClassCurves {
     /// Per area, with up to 100 detections an image.
     pub(super) areas: [Option<Curves>; AREAS.len()],
-    /// Over all areas, with the best detection of an image only.
-    pub(super) best_1: Option<Curves>,
-    /// Over all areas, with the best 10.
-    pub(super) best_10: Option<Curves>,
+    /// The recall over all areas, with the best detection of an image only.
+    pub(super) recall_1: Option<Recall>,
+    /// With the best 10.
+    pub(super) recall_10: Option<Recall>,
 }
+
+/// The greatest recall per IoU threshold.
+pub(super) type Recall = [f64; THRESHOLDS];
 
 /// Precision and recall per IoU threshold.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ pub(super) struct Curves {
     /// `[threshold][recall level]`: the best precision at that recall or above.
     pub(super) precision: Vec<[f64; RECALLS]>,
     /// The greatest recall.
-    pub(super) recall: [f64; THRESHOLDS],
+    pub(super) recall: Recall,
 }
 
 impl ClassCurves {
@@ -30,8 +33,8 @@ impl ClassCurves {
     pub(super) fn new(images: &[ImageMatches]) -> Self {
         Self {
             areas: std::array::from_fn(|area| Curves::new(images, area, MAX_DETECTIONS)),
-            best_1: Curves::new(images, 0, 1),
-            best_10: Curves::new(images, 0, 10),
+            recall_1: Curves::new(images, 0, 1).map(|curves| curves.recall),
+            recall_10: Curves::new(images, 0, 10).map(|curves| curves.recall),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accumulate::{ClassCurves, Curves, RECALLS};
+use super::accumulate::{ClassCurves, Curves, RECALLS, Recall};
 use super::matching::THRESHOLDS;
 
 /// COCO's twelve numbers, between 0 and 1; `None` (pycocotools: -1) where nothing was to be found.
@@ -131,11 +131,7 @@ impl CocoScores {
             let curves: Vec<&Curves> = area(0).collect();
             mean_precision(&curves, threshold..threshold + 1)
         };
-        let ar = |index: usize| mean_recall(&area(index).collect::<Vec<_>>());
-        let best_1: Vec<&Curves> =
-            classes.iter().filter_map(|class| class.best_1.as_ref()).collect();
-        let best_10: Vec<&Curves> =
-            classes.iter().filter_map(|class| class.best_10.as_ref()).collect();
+        let ar = |index: usize| mean_recall(area(index).map(|curves| &curves.recall));
         Self {
             ap: ap(0),
             ap50: ap_at(0),
@@ -143,8 +139,8 @@ impl CocoScores {
             ap_small: ap(1),
             ap_medium: ap(2),
             ap_large: ap(3),
-            ar_1: mean_recall(&best_1),
-            ar_10: mean_recall(&best_10),
+            ar_1: mean_recall(classes.iter().filter_map(|class| class.recall_1.as_ref())),
+            ar_10: mean_recall(classes.iter().filter_map(|class| class.recall_10.as_ref())),
             ar_100: ar(0),
             ar_small: ar(1),
             ar_medium: ar(2),
@@ -165,10 +161,11 @@ fn mean_precision(classes: &[&Curves], thresholds: std::ops::Range<usize>) -> Op
 }
 
 /// Summed in the order threshold, category.
-fn mean_recall(classes: &[&Curves]) -> Option<f64> {
+fn mean_recall<'a>(classes: impl Iterator<Item = &'a Recall>) -> Option<f64> {
+    let classes: Vec<&Recall> = classes.collect();
     let mut all = Vec::with_capacity(THRESHOLDS * classes.len());
     for threshold in 0..THRESHOLDS {
-        all.extend(classes.iter().map(|class| class.recall[threshold]));
+        all.extend(classes.iter().map(|recall| recall[threshold]));
     }
     mean(&all)
 }
