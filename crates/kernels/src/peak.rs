@@ -6,10 +6,6 @@ use std::time::Instant;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
 
-/// Chains at the same time: enough to hide the latency of any CPU's multiply-add, few enough for its
-/// registers (two a vector on AVX2).
-const CHAINS: usize = 6;
-
 /// Multiply-adds of sixteen lanes that nothing waits for.
 struct Spin {
     rounds: u32,
@@ -20,22 +16,36 @@ impl Kernel for Spin {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f32 {
-        let (a, b) = (s.splat(black_box(0.5)), s.splat(black_box(1.0)));
-        let mut chains = [s.splat(black_box(0.0)); CHAINS];
-        for _ in 0..self.rounds {
-            for chain in &mut chains {
-                *chain = s.fma(*chain, a, b);
-            }
+        // As many chains as hide the latency of a multiply-add and stay in registers.
+        if S::TILE_PIXELS > FEW {
+            spin::<S, MANY>(s, self.rounds)
+        } else {
+            spin::<S, FEW>(s, self.rounds)
         }
-        let mut sum = chains[0];
-        for chain in &chains[1..] {
-            sum = s.add(sum, *chain);
-        }
-        let mut lanes = [0.0; LANES];
-        s.write(&mut lanes, 0, sum);
-        lanes[0]
     }
 }
+
+#[inline(always)]
+fn spin<S: Simd, const CHAINS: usize>(s: S, rounds: u32) -> f32 {
+    let (a, b) = (s.splat(black_box(0.5)), s.splat(black_box(1.0)));
+    let mut chains = [s.splat(black_box(0.0)); CHAINS];
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = s.fma(*chain, a, b);
+        }
+    }
+    let mut sum = chains[0];
+    for chain in &chains[1..] {
+        sum = s.add(sum, *chain);
+    }
+    let mut lanes = [0.0; LANES];
+    s.write(&mut lanes, 0, sum);
+    lanes[0]
+}
+
+/// Chains where a vector is one register of thirty-two, and where it is two of sixteen or more.
+const MANY: usize = 12;
+const FEW: usize = 6;
 
 /// Multiply-adds a second, counted as two operations each, that the ambient pool's threads reach
 /// together when they do nothing else: the best of a few tries of some milliseconds.
@@ -43,6 +53,7 @@ impl Kernel for Spin {
 /// On the portable level of an x86-64 CPU this is the speed of fused arithmetic in software.
 pub fn multiply_add_rate(level: Level) -> f64 {
     let threads = rayon::current_num_threads();
+    let chains = if level.tile_pixels() > FEW { MANY } else { FEW };
     let mut rounds = 1 << 10;
     let mut best = 0.0;
     let mut tries = 0;
@@ -56,7 +67,7 @@ pub fn multiply_add_rate(level: Level) -> f64 {
             rounds *= 2;
             continue;
         }
-        let operations = f64::from(rounds) * (2 * CHAINS * LANES * threads) as f64;
+        let operations = f64::from(rounds) * (2 * chains * LANES * threads) as f64;
         let rate = operations / seconds;
         if rate > best {
             best = rate;
