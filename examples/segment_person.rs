@@ -12,7 +12,7 @@ struct Args {
     /// The photo; by default the bundled one
     #[arg(default_value = PHOTO, hide_default_value = true)]
     image: PathBuf,
-    /// A file, or a name to fetch (retinanet_resnet50_fpn_v2.coco_v1); by default the bundled one
+    /// A file, or a name to fetch (retinanet_resnet50_fpn_v2.coco_v1)
     #[arg(long, default_value = WEIGHTS, hide_default_value = true)]
     weights: PathBuf,
     /// What to look for
@@ -37,21 +37,20 @@ fn main() -> Result<(), Failure> {
     let shown = found.above(args.score_threshold);
     println!("{:12} {:>6}  box (x1, y1, x2, y2)", "label", "score");
     for one in shown.of(&args.label)? {
-        let corners = <[f32; 4]>::from(one.bounding_box);
-        let label = one.label.escape_debug().to_string();
-        println!("{label:12} {:6.4}  {corners:.1?}", one.score);
+        let (label, corners) = (one.label.escape_debug(), <[f32; 4]>::from(one.bounding_box));
+        println!("{:12} {:6.4}  {corners:.1?}", label.to_string(), one.score);
     }
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| format!("cannot make the folder {:?}: {error}", args.out))?;
+    let make_folder = std::fs::create_dir_all(&args.out);
+    make_folder.map_err(|error| format!("cannot make the folder {:?}: {error}", args.out))?;
     shown.overlay(&image, &OverlayStyle::default())?.save_png(args.out.join("overlay.png"))?;
     for (index, mask) in shown.masks(&args.label)?.iter().enumerate() {
         mask.save_png(args.out.join(format!("mask_{index}.png")))?;
     }
-    println!("overlay.png and a mask_N.png for each are in {:?}", args.out);
+    println!("overlay.png and a mask_N.png for each: {:?}", args.out);
     let digest = found.digest()?.to_string();
     let bundled = args.image.as_os_str() == PHOTO && args.weights.as_os_str() == WEIGHTS;
     let verdict = match digest == PUBLISHED_DIGEST {
-        _ if !bundled => "nothing is published to compare it with",
+        _ if !bundled => "nothing is published to compare with",
         true => "equal, bit for bit, to the published one",
         false => "DIFFERENT from the published one, please report it",
     };

@@ -9,14 +9,14 @@ pub fn answer(text: impl std::fmt::Display) {
     println!("\n{ANSWER}{text}");
 }
 
-/// Runs the ignored test of that name in a new process with these variables set: what it gave to
+/// Runs the test of that name in a new process with these variables set: what it gave to
 /// [`answer`].
 ///
 /// # Panics
 /// If the test failed, or gave no answer.
 pub fn ask(test: &str, variables: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().expect("this program's path"))
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .envs(variables.iter().copied())
         .output()
         .expect("a new process");

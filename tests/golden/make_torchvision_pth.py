@@ -2,7 +2,7 @@
 
 They are too large to keep. Check them with
 
-    RETINANET_TORCHVISION_PTH=FOLDER cargo test --workspace --test checkpoint_torchvision -- --ignored
+    RETINANET_TORCHVISION_PTH=FOLDER cargo test --workspace --test weights
 """
 
 import hashlib

@@ -84,7 +84,10 @@ fn another_architecture_than_the_files_is_refused() {
         let parts = ["person_r18.safetensors", architecture.as_str(), "leave the architecture out"];
         refused(builder().architecture(architecture), &parts);
     }
-    refused(builder().config(RetinaNetConfig::resnet50_fpn_v2()), &["missing", "layer4"]);
+    refused(
+        builder().config(RetinaNetConfig::resnet50_fpn_v2()),
+        &["194 missing", "55 mis-shaped", "the model is a retinanet_resnet50_fpn_v2 with 91"],
+    );
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn files_that_are_no_checkpoint_are_each_told_apart() {
         (pth.join("foreign.pth"), ["\"posix.system\"", "nothing was executed"]),
         (pth.join("bad_compressed.pth"), ["bad_compressed.pth", "is compressed"]),
         (folder.path().join("none.safetensors"), ["none.safetensors", "cannot find it"]),
-        (folder.path().to_owned(), ["not a regular file", "expected"]),
+        (folder.path().to_owned(), ["not a regular file", "give the path of a .safetensors"]),
     ] {
         refused(builder().weights(path), &parts);
     }

@@ -31,7 +31,6 @@ fn new_processes_give_the_published_digest() {
 }
 
 #[test]
-#[ignore = "run by new_processes_give_the_published_digest"]
 fn tells_its_digest() {
     new_process::answer(digest_of(&detector(), &photo()));
 }

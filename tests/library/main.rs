@@ -1,5 +1,6 @@
 //! The library as its users meet it, and the promise of equal bits.
 
+mod accuracy;
 mod bad_images;
 mod bad_weights;
 mod demo_checkpoint;
@@ -7,4 +8,5 @@ mod detector;
 mod determinism;
 mod layers;
 mod names;
+mod readme;
 mod small_forward;

@@ -23,10 +23,14 @@ fn digest(checkpoint: Checkpoint) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Runs where `RETINANET_TORCHVISION_PTH` names the folder that the script writes: the files are too large
+/// to keep here.
 #[test]
-#[ignore = "needs the folder that tests/golden/make_torchvision_pth.py writes"]
 fn every_container_and_spelling_gives_torchvision_s_tensors() {
-    let folder = std::env::var("RETINANET_TORCHVISION_PTH").expect("RETINANET_TORCHVISION_PTH");
+    let Ok(folder) = std::env::var("RETINANET_TORCHVISION_PTH") else {
+        println!("SKIPPED: RETINANET_TORCHVISION_PTH names no folder of torchvision's checkpoints");
+        return;
+    };
     let folder = Path::new(&folder);
     let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     let expected: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();

@@ -23,7 +23,7 @@ pub struct DetectOptions {
     pub labels: Vec<String>,
 
     /// Only detections with a score above this [default: the model's, usually 0.05]
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = score)]
     pub score_threshold: Option<f64>,
 }
 
@@ -134,6 +134,12 @@ impl ModelOptions {
         }
         Ok(builder)
     }
+}
+
+/// Scores are between 0 and 1.
+fn score(text: &str) -> Result<f64, String> {
+    let score = text.parse::<f64>().ok().filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 /// The environment's options, and the source tree this command was built in, whose bundled

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
+use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
 use crate::output::printable;
@@ -75,6 +76,7 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::Label(_)
+            | Error::Fetch(FetchError::UnknownCheckpoint { .. })
             | Error::Batch(BatchError::Exists { .. })
             | Error::Detector(
                 DetectorError::NoWeights

@@ -4,11 +4,17 @@
 //! audio and game libraries do). Either changes results. Every worker therefore computes inside
 //! [`with_ieee`], which puts the defaults in place and restores what it found.
 
+use std::hint::black_box;
+
 /// Runs `f` with rounding to nearest even and with subnormal numbers, whatever the caller has set.
 #[inline]
 pub fn with_ieee<R>(f: impl FnOnce() -> R) -> R {
     let _restore = Ieee::enter();
-    f()
+    // The compiler believes that the environment never changes, so it may move or share arithmetic
+    // across a change of it. What `f` captures goes in, and its result comes out, through a box that
+    // the compiler cannot see into, between the two writes of the register.
+    let f = black_box(f);
+    black_box(f())
 }
 
 /// Restores the control register on drop, a panic included.
@@ -47,6 +53,9 @@ mod x86_64 {
     pub(super) const NOT_IEEE: u32 = 0xe040;
     /// All exceptions masked: an inexact result must not trap.
     pub(super) const IEEE: u32 = 0x1f80;
+    /// Flush-to-zero, rounding towards zero, denormals-are-zero.
+    #[cfg(test)]
+    pub(super) const HOSTILE: u32 = 0xe040;
 
     #[inline]
     pub(super) fn read() -> u32 {
@@ -77,6 +86,9 @@ mod aarch64 {
     /// FZ16, both rounding bits, FZ, DN, and FEAT_AFP's NEP, AH and FIZ.
     pub(super) const NOT_IEEE: u64 = (1 << 19) | (3 << 22) | (1 << 24) | (1 << 25) | 7;
     pub(super) const IEEE: u64 = 0;
+    /// Flush-to-zero and rounding towards zero.
+    #[cfg(test)]
+    pub(super) const HOSTILE: u64 = (3 << 22) | (1 << 24);
 
     #[inline]
     pub(super) fn read() -> u64 {
@@ -102,6 +114,8 @@ mod other {
     pub(super) type Control = u32;
     pub(super) const NOT_IEEE: u32 = 0;
     pub(super) const IEEE: u32 = 0;
+    #[cfg(test)]
+    pub(super) const HOSTILE: u32 = 0;
     pub(super) fn read() -> u32 {
         0
     }
@@ -111,20 +125,26 @@ mod other {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use std::hint::black_box;
 
     /// Runs `f` as a host program that has set flush-to-zero and rounding towards zero.
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn with_hostile_host<R>(f: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "aarch64")]
+        use super::aarch64::HOSTILE;
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        use super::other::HOSTILE;
+        #[cfg(target_arch = "x86_64")]
+        use super::x86_64::HOSTILE;
+
         let found = read();
-        write(found | NOT_IEEE);
-        let out = f();
+        write(found | HOSTILE);
+        let f = black_box(f);
+        let out = black_box(f());
         write(found);
         out
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn subnormals_and_rounding_survive_a_hostile_host() {
         let tiny = f32::MIN_POSITIVE;
         with_hostile_host(|| {
@@ -134,6 +154,21 @@ pub(crate) mod tests {
                 assert_eq!(black_box(1.0f32) + black_box(f32::EPSILON * 0.75), 1.0 + f32::EPSILON);
             });
             assert_eq!(black_box(tiny) * black_box(0.5), 0.0, "what the host set is restored");
+        });
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn arithmetic_is_not_moved_into_or_out_of_the_environment() {
+        let (tiny, half) = (f32::MIN_POSITIVE, 0.5f32);
+        with_hostile_host(|| {
+            let (tiny, half) = (black_box(tiny), black_box(half));
+            let before = tiny * half;
+            let inside = with_ieee(|| tiny * half);
+            let moved_in = with_ieee(move || tiny * half);
+            let after = tiny * half;
+            assert_eq!([before, after], [0.0; 2]);
+            assert_eq!([inside, moved_in], [f32::from_bits(0x0040_0000); 2]);
         });
     }
 }

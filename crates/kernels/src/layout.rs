@@ -91,7 +91,7 @@ impl<'a> Blocked<'a> {
         self.data
     }
 
-    /// The pixels of one block of sixteen channels, [height * width][16].
+    /// The pixels of one block of sixteen channels, `[height * width][16]`.
     ///
     /// # Panics
     /// There is no such block.

@@ -36,6 +36,8 @@ pub mod layout;
 mod level;
 pub mod norm;
 mod parallel;
+#[doc(hidden)]
+pub mod peak;
 pub mod pointwise;
 pub mod pool;
 mod simd;

@@ -40,7 +40,6 @@ pub(crate) fn everywhere(test: impl Fn(Level) + Sync) {
         for pool in pools {
             pool.install(|| test(level));
         }
-        #[cfg(target_arch = "x86_64")]
         for pool in &pools[..2] {
             use crate::float_env::tests::with_hostile_host;
             pool.install(|| with_hostile_host(|| test(level)));

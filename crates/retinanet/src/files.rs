@@ -25,7 +25,8 @@ pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> crate::Result<()> 
     Ok(write_atomically(path.as_ref(), |file| file.write_all(content))?)
 }
 
-/// Writes a file under a temporary name in the same folder, flushes it to the disk, then renames it.
+/// Writes a file under a temporary name in the same folder, flushes it to the disk, then renames it;
+/// to a device or a pipe it just writes.
 ///
 /// `write` fills the file. When it fails, or anything after it, the temporary file is removed and
 /// `path` is left as it was.
@@ -47,6 +48,22 @@ fn try_write(
     if path.file_name().is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"));
     }
+    let resolved;
+    let path = match std::fs::metadata(path) {
+        // A device or a pipe (/dev/stdout, say) is written to; it must not be replaced by a file.
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let mut device = File::options().write(true).open(path)?;
+            let mut writer = BufWriter::new(&mut device);
+            write(&mut writer)?;
+            return writer.flush();
+        }
+        // A link to a file stays a link.
+        Ok(found) if found.is_file() && path.is_symlink() => {
+            resolved = std::fs::canonicalize(path)?;
+            &resolved
+        }
+        _ => path,
+    };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -122,6 +139,22 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         write_atomically(&path, |file| file.write_all(b"x")).unwrap_err();
         assert_eq!(names(folder.path()), ["out.png"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_links_stay_what_they_are() {
+        use std::os::unix::fs::FileTypeExt;
+        write_whole("/dev/null", b"x").unwrap();
+        assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
     }
 
     #[cfg(unix)]

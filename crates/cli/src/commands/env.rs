@@ -47,7 +47,15 @@ pub fn run(args: Args) -> Outcome {
     let environment = Environment::capture(&determinism, level, &device, threads, None);
     match &args.json {
         Some(path) => write_json(path, &environment)?,
-        None => print(&printable(&environment.to_string()))?,
+        None => print(&printable(&format!("{environment}gpu                {}\n", gpu())))?,
     }
     Ok(if environment.problems.is_empty() { Exit::Done } else { Exit::CheckFailed })
+}
+
+/// Whether CUDA can be used.
+fn gpu() -> String {
+    match device("cuda") {
+        Ok(_) => "cuda:0 can be used".to_owned(),
+        Err(error) => format!("none: {error}"),
+    }
 }

@@ -42,7 +42,7 @@ impl PictureOptions {
         if let Some(folder) = &self.masks {
             let folder = OutputPaths::new(folder).folder_of(relative)?;
             for (number, one) in found.iter().enumerate() {
-                let mask = Mask::filled_box(image.width(), image.height(), one.bounding_box.into());
+                let mask = Mask::filled_box(image.width(), image.height(), one.bounding_box)?;
                 let path = folder.join(format!("{number:03}-{}.png", in_file_name(&one.label)));
                 interrupt::finish(|| mask.save_png(path))?;
             }
@@ -53,7 +53,7 @@ impl PictureOptions {
 
 fn overlay_box(found: &Detection) -> OverlayBox<'_> {
     OverlayBox {
-        in_image: found.bounding_box.into(),
+        in_image: found.bounding_box,
         label: &found.label,
         score: found.score,
         label_id: found.label_id,

@@ -27,11 +27,6 @@ impl Table {
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell.into())).collect());
     }
-
-    /// Whether there is nothing under the heading.
-    pub fn is_empty(&self) -> bool {
-        self.rows.len() == 1
-    }
 }
 
 impl std::fmt::Display for Table {

@@ -3,10 +3,10 @@
 //! Toom-Cook over the points 0, 1, -1, 2, -1/2 and infinity (Lavin and Gray, "Fast algorithms for
 //! convolutional neural networks", 2016, with other points: these lose half the digits that 0, 1, -1,
 //! 2, -2 lose). A tile of 4x4 outputs is anchored at the image's own (0, 0); its 6x6 patch of the
-//! input is transformed along y, then along x ([`input_1d`]); for each of the 36 points the input
+//! input is transformed along y, then along x (`input_1d`); for each of the 36 points the input
 //! channels are one fused chain with the transformed weights; the 36 sums are transformed along y,
-//! then along x ([`output_1d`]). The weights are transformed in f64 and rounded once
-//! ([`weight_2d`]).
+//! then along x (`output_1d`). The weights are transformed in f64 and rounded once
+//! (`weight_2d`).
 
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]

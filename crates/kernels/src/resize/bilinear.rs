@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::axis::{Axis, Tap};
 use super::{Normalisation, ResizeSpec};
+use crate::with_ieee;
 
 /// Output rows per band: large enough that the rows computed twice, at a band's edges, cost little.
 const BAND_ROWS: usize = 32;
@@ -31,9 +32,11 @@ pub(super) fn resize(
     let [source_height, source_width] = spec.source();
     let [height, width] = spec.resized();
     let [padded_height, padded_width] = spec.padded();
-    let vertical = Axis::new(source_height, height);
-    let horizontal = Axis::new(source_width, width);
-    let columns: Vec<Tap> = (0..width).map(|x| horizontal.tap(x)).collect();
+    let (vertical, columns) = with_ieee(|| {
+        let horizontal = Axis::new(source_width, width);
+        let columns: Vec<Tap> = (0..width).map(|x| horizontal.tap(x)).collect();
+        (Axis::new(source_height, height), columns)
+    });
 
     let fill_row = |row: &mut Row, y: usize| {
         let source = &rgb[y * source_width * 3..][..source_width * 3];
@@ -85,5 +88,7 @@ pub(super) fn resize(
         .zip(green.par_chunks_mut(band))
         .zip(blue.par_chunks_mut(band))
         .enumerate()
-        .for_each(|(index, ((red, green), blue))| fill_band(index, [red, green, blue]));
+        .for_each(|(index, ((red, green), blue))| {
+            with_ieee(|| fill_band(index, [red, green, blue]));
+        });
 }

@@ -6,7 +6,7 @@
 //! 1. normalise the four source pixels: `v = (u / 255 - mean) / std` ([`Normalisation`]);
 //! 2. per axis, `scale = source / resized` and `src = (dst + 0.5) * scale - 0.5`, raised to `+0`
 //!    where it is below; `i0 = floor(src)`, `i1 = i0 + 1` (the last index at the edge),
-//!    `w1 = src - i0` kept within `0..=1`, `w0 = 1 - w1` ([`Axis`](axis::Axis));
+//!    `w1 = src - i0` kept within `0..=1`, `w0 = 1 - w1` (`Axis`);
 //! 3. horizontally in both source rows: `h = v[x0] * w0 + v[x1] * w1`;
 //! 4. vertically: `h[y0] * w0 + h[y1] * w1`.
 //!

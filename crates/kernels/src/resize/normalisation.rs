@@ -1,6 +1,6 @@
 //! 8-bit values to normalised f32, one table of 256 entries per channel.
 
-use crate::{Error, Result};
+use crate::{Error, Result, with_ieee};
 
 /// The normalised value of each 8-bit value, per channel: `(u / 255 - mean) / std`.
 ///
@@ -22,9 +22,11 @@ impl Normalisation {
     pub fn new(mean: [f32; 3], std: [f32; 3]) -> Result<Self> {
         let mut table = Box::new([[0.0; 256]; 3]);
         for (channel, entries) in table.iter_mut().enumerate() {
-            for (value, entry) in (0u16..).zip(entries.iter_mut()) {
-                *entry = (f32::from(value) / 255.0 - mean[channel]) / std[channel];
-            }
+            with_ieee(|| {
+                for (value, entry) in (0u16..).zip(entries.iter_mut()) {
+                    *entry = (f32::from(value) / 255.0 - mean[channel]) / std[channel];
+                }
+            });
             if !std[channel].is_finite() || entries.iter().any(|entry| !entry.is_finite()) {
                 return Err(Error::Shape {
                     what: "normalisation",

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Normalisation, ResizeSpec, reference, resize_normalised};
 use crate::Error;
+use crate::float_env::tests::with_hostile_host;
 
 fn imagenet() -> Normalisation {
     Normalisation::new([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]).unwrap()
@@ -79,6 +80,17 @@ fn the_thread_count_does_not_change_a_bit() {
     for threads in [2, 3, 8] {
         assert_eq!(with_threads(threads), one, "{threads} threads");
     }
+}
+
+#[test]
+fn a_hostile_host_does_not_change_a_bit() {
+    let spec = ResizeSpec::new([61, 83], [130, 177], [160, 192]).unwrap();
+    let rgb = noise(spec.source_len());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let expected = bits(&fast(&spec, &rgb));
+    let hostile = pool.install(|| with_hostile_host(|| (imagenet(), fast(&spec, &rgb))));
+    assert_eq!(bits(&hostile.1), expected);
+    assert_eq!(hostile.0, imagenet());
 }
 
 #[test]

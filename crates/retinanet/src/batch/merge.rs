@@ -25,7 +25,7 @@ struct Part {
 ///
 /// # Errors
 /// [`BatchError`]: a shard that is missing, given twice, unfinished, damaged, being written, or of another
-/// run; an output that is there. [`Error::Write`] if the output cannot be written.
+/// run; an output that is there. [`Error::Write`](crate::Error::Write) if the output cannot be written.
 pub fn merge<P: AsRef<Path>>(out: &Path, shards: &[P], existing: Existing) -> Result<Summary> {
     if existing == Existing::Refuse && std::fs::symlink_metadata(out).is_ok() {
         return Err(BatchError::Exists { path: out.to_owned() }.into());

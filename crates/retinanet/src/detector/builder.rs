@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device};
+use retinanet_kernels::with_ieee;
 
 use super::source::{Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
@@ -116,11 +117,12 @@ impl DetectorBuilder {
         let source = std::mem::take(&mut self.source);
         let weights = source.weights.clone();
         let (level, pool) = self.prepare()?;
-        let Loaded { mut config, categories, tensors, sha256 } = source.load()?;
+        // On the pool's threads, for a configuration's numbers are read from text.
+        let Loaded { mut config, categories, tensors, sha256 } = pool.install(|| source.load())?;
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
         let arithmetic = Arithmetic::new(&self.determinism, level);
-        let vb = tensors.into_var_builder(DType::F32, &Device::Cpu);
+        let vb = tensors.into_draining_var_builder();
         let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, level, pool);
@@ -218,7 +220,12 @@ impl DetectorBuilder {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|index| format!("retinanet-{index}"))
+            .spawn_handler(|thread| {
+                let name = format!("retinanet-{}", thread.index());
+                // A new thread inherits the rounding mode that the host program may have set.
+                std::thread::Builder::new().name(name).spawn(|| with_ieee(|| thread.run()))?;
+                Ok(())
+            })
             .build()
             .map_err(|error| DetectorError::Threads { threads, reason: error.to_string() })?;
         Ok((level, pool))

@@ -1,6 +1,7 @@
 //! A picture to the network's input: normalise, resize, pad; the sizes are kept for the way back.
 
 use retinanet_kernels::resize::{Normalisation, ResizeSpec, resize_normalised};
+use retinanet_kernels::with_ieee;
 use serde::{Deserialize, Serialize};
 
 use super::{Image, ImageError};
@@ -63,7 +64,7 @@ impl Transformed {
     ///
     /// Source: torchvision `resize_boxes`.
     pub fn ratios_to_image(&self) -> [f32; 2] {
-        [1, 0].map(|axis| self.original[axis] as f32 / self.resized[axis] as f32)
+        with_ieee(|| [1, 0].map(|axis| self.original[axis] as f32 / self.resized[axis] as f32))
     }
 }
 
@@ -89,13 +90,13 @@ impl TransformConfig {
         }
         let [resized_height, resized_width] = match self.fixed_size {
             Some([width, height]) => [height, width],
-            None => {
+            None => with_ieee(|| {
                 let (short, long) = (height.min(width), height.max(width));
                 let by_short = self.min_size as f64 / short as f64;
                 let by_long = self.max_size as f64 / long as f64;
                 let scale = if by_long < by_short { by_long } else { by_short };
                 [height, width].map(|side| (side as f64 * scale).floor() as usize)
-            }
+            }),
         };
         if resized_height == 0 || resized_width == 0 {
             let max_size = self.max_size;

@@ -13,13 +13,14 @@ use crate::model::LevelAnchors;
 
 /// What the network says about one feature level of one image.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BlockedLevel<'a> {
+#[doc(hidden)]
+pub struct BlockedLevel<'a> {
     /// Channel = anchor * classes + class.
-    pub(crate) logits: Blocked<'a>,
+    pub logits: Blocked<'a>,
     /// Channel = anchor * 4 + (dx, dy, dw, dh).
-    pub(crate) regression: Blocked<'a>,
+    pub regression: Blocked<'a>,
     /// In pixels of the resized image.
-    pub(crate) anchors: &'a LevelAnchors,
+    pub anchors: &'a LevelAnchors,
 }
 
 /// Channels of a block.
@@ -29,7 +30,11 @@ const PIXELS_PER_TASK: usize = 1 << 12;
 
 impl PostprocessConfig {
     /// As [`PostprocessConfig::apply`].
-    pub(crate) fn apply_blocked(
+    ///
+    /// # Errors
+    /// As [`PostprocessConfig::apply`].
+    #[doc(hidden)]
+    pub fn apply_blocked(
         &self,
         levels: &[BlockedLevel<'_>],
         num_classes: usize,

@@ -11,7 +11,8 @@ mod top_k;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocked::BlockedLevel;
+#[doc(hidden)]
+pub use blocked::BlockedLevel;
 pub use config::PostprocessConfig;
 pub use error::PostprocessError;
 pub use top_k::Candidate;

@@ -1,5 +1,7 @@
 //! Loaded tensors as a candle `VarBuilder`.
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
@@ -11,6 +13,60 @@ impl LoadedTensors {
     pub fn into_var_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self), dtype, device.clone())
     }
+
+    /// As [`into_var_builder`](Self::into_var_builder), but each tensor can be had once and is gone
+    /// from here then: while a model is built, what it has packed is not held a second time.
+    pub(crate) fn into_draining_var_builder(self) -> VarBuilder<'static> {
+        let backend = Draining(Mutex::new(self));
+        VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)
+    }
+}
+
+struct Draining(Mutex<LoadedTensors>);
+
+impl SimpleBackend for Draining {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let tensor = self.get_unchecked(name, dtype, device)?;
+        check_shape(tensor, shape, name)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let (shape, elements) = {
+            let mut tensors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let shape = tensors.shape(name).map(<[usize]>::to_vec);
+            let shape = shape.map_err(candle_core::Error::wrap)?;
+            (shape, tensors.take(name).map_err(candle_core::Error::wrap)?)
+        };
+        Tensor::from_vec(elements, shape, device)?.to_dtype(dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).tensor(name).is_ok()
+    }
+}
+
+fn check_shape(tensor: Tensor, expected: Shape, name: &str) -> candle_core::Result<Tensor> {
+    if *tensor.shape() == expected {
+        return Ok(tensor);
+    }
+    Err(candle_core::Error::UnexpectedShape {
+        msg: format!("shape mismatch for {name}"),
+        expected,
+        got: tensor.shape().clone(),
+    }
+    .bt())
 }
 
 impl SimpleBackend for LoadedTensors {
@@ -23,15 +79,7 @@ impl SimpleBackend for LoadedTensors {
         device: &Device,
     ) -> candle_core::Result<Tensor> {
         let tensor = self.get_unchecked(name, dtype, device)?;
-        if *tensor.shape() != shape {
-            return Err(candle_core::Error::UnexpectedShape {
-                msg: format!("shape mismatch for {name}"),
-                expected: shape,
-                got: tensor.shape().clone(),
-            }
-            .bt());
-        }
-        Ok(tensor)
+        check_shape(tensor, shape, name)
     }
 
     fn get_unchecked(

@@ -69,6 +69,9 @@ impl RetinaNet {
         workspace: &mut Workspace,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Predictions>> {
+        if canvases.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut run = Run { workspace, observer };
         let maps = run.backbone(&self.backbone, canvases, &self.backbone_names())?;
         let names = self.pyramid_names();
@@ -237,6 +240,14 @@ impl Run<'_> {
         residuals: Option<&[Map]>,
         relu: bool,
     ) -> Result<Vec<Map>> {
+        if conv.kernel.takes_planar() {
+            // Fewer than sixteen channels, as only a small pyramid of one's own has.
+            let planes = inputs.iter().map(Map::to_chw).collect::<Result<Vec<_>>>()?;
+            let sizes = inputs.iter().map(|map| map.shape().size());
+            let inputs: Vec<_> =
+                planes.iter().zip(sizes).map(|(data, size)| Input::Planar { data, size }).collect();
+            return self.convolve(conv, &inputs, residuals, relu);
+        }
         let inputs = inputs
             .iter()
             .map(|map| Ok(Input::Blocked(map.as_ref()?)))

@@ -33,7 +33,8 @@ impl Map {
     }
 }
 
-/// The buffers that no map uses at the moment. Running the same sizes again allocates nothing.
+/// The buffers that no map uses at the moment. Running the same sizes again soon
+/// allocates nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     free: Vec<AlignedBuffer>,
@@ -69,6 +70,16 @@ impl Workspace {
             buffer.as_mut_slice().fill(f32::NAN);
         }
         Map { shape, buffer }
+    }
+
+    /// Address and length of each buffer that no map uses, in order.
+    #[cfg(test)]
+    pub(super) fn buffers(&self) -> Vec<(usize, usize)> {
+        let slices = self.free.iter().map(AlignedBuffer::as_slice);
+        let mut buffers: Vec<_> =
+            slices.map(|slice| (slice.as_ptr() as usize, slice.len())).collect();
+        buffers.sort_unstable();
+        buffers
     }
 
     /// Gives a map's memory back.
