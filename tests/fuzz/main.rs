@@ -47,8 +47,12 @@ fn pickle(bytes: &[u8]) {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let storage = [0x3f; 64];
-    let files =
-        [("m/data.pkl", bytes), ("m/byteorder", b"little"), ("m/data/0", &storage), ("m/data/1", b"")];
+    let files = [
+        ("m/data.pkl", bytes),
+        ("m/byteorder", b"little"),
+        ("m/data/0", &storage),
+        ("m/data/1", b""),
+    ];
     for (name, content) in files {
         zip.start_file(name, options).expect("the name is short");
         zip.write_all(content).expect("memory holds it");
@@ -106,11 +110,8 @@ fn json(bytes: &[u8]) {
 
 /// An image file, strictly and leniently, with limits that a small file can break.
 fn image(bytes: &[u8]) {
-    let limits = DecodeLimits {
-        max_file_bytes: 1 << 20,
-        max_pixels: 1 << 20,
-        max_memory_bytes: 64 << 20,
-    };
+    let limits =
+        DecodeLimits { max_file_bytes: 1 << 20, max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
     let mut options = DecodeOptions { limits, ..DecodeOptions::default() };
     for lenient in [false, true] {
         options.accept_damaged_jpeg = lenient;

@@ -21,7 +21,7 @@ program=$out/$host/release/fuzz
 RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=16 --cfg fuzzing" \
-    cargo build --release --locked --manifest-path "$root/tests/fuzz/Cargo.toml" \
+    cargo build --release --manifest-path "$root/tests/fuzz/Cargo.toml" \
     --target "$host" --target-dir "$out"
 
 status=0
