@@ -47,6 +47,8 @@ fn a_batch_keeps_95_percent_of_the_bare_networks_speed() {
         whole = whole.min(batch());
     }
     let share = network.as_secs_f64() / whole.as_secs_f64();
-    println!("{IMAGES} images: network alone {network:?}, batch {whole:?}: {share:.3} of its speed");
+    println!(
+        "{IMAGES} images: network alone {network:?}, batch {whole:?}: {share:.3} of its speed"
+    );
     assert!(share >= 0.95, "{share}");
 }
