@@ -175,7 +175,8 @@ impl DetectorBuilder {
             Some(level) => level,
             None => Level::from_env()?,
         };
-        let model = RetinaNet::with_level(&config, level, vb)?;
+        let arithmetic = Arithmetic::new(&self.determinism, level);
+        let model = RetinaNet::with_arithmetic(&config, arithmetic, vb)?;
         self.build_with_model(model)
     }
 
