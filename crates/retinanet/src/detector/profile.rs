@@ -90,6 +90,7 @@ mod tests {
         for extra in [ExtraLevels::P6P7FromBackbone, ExtraLevels::MaxPool] {
             config.fpn.extra_levels = extra;
             config.anchors.sizes.truncate(3 + extra.count());
+            config.anchors.aspect_ratios.truncate(3 + extra.count());
             let detector = Detector::builder().threads(1).build_with_model(model(&config)).unwrap();
             let timed = detector.profile_network([64, 96], 2).unwrap();
             let counted = detector.model().multiply_adds([64, 96]).unwrap();
