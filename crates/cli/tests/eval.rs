@@ -65,7 +65,8 @@ fn the_saved_detections_have_the_scores_of_the_run_that_saved_them() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["images"], 1);
     assert_eq!(report["only_in_annotations"], json!(["dragon"]));
-    assert_eq!(report["overall"]["AP50"], 1.0, "{report}");
+    // pycocotools' perfect precision is a little under 1.
+    assert!(report["overall"]["AP50"].as_f64().unwrap() > 0.999_999, "{report}");
     assert_eq!(report["classes"][1]["scores"]["AP"], Value::Null);
 
     let (again, _) = ended(&scene.eval(&["--detections", "found.json", "--json", "-"]), 0);

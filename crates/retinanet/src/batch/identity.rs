@@ -35,7 +35,7 @@ pub(super) struct Identity {
     pub(super) weights_sha256: Option<Digest>,
     pub(super) mode: Mode,
     /// In fast mode, where it takes part in the answer.
-    pub(super) device: Option<String>,
+    pub(super) mode_device: Option<String>,
     /// The only labels that are written; empty for all.
     pub(super) labels: Vec<String>,
     /// What else is written for each image.

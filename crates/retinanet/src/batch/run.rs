@@ -346,7 +346,7 @@ impl<'a> Batch<'a> {
             image_ids_sha256: self.image_ids.digest(),
             weights_sha256: environment.weights_sha256,
             mode: environment.mode,
-            device: fast.then_some(environment.device),
+            mode_device: fast.then_some(environment.device),
             labels: self.config.labels.clone(),
             extras: self.config.extras.clone(),
             versions: environment.versions,
