@@ -208,6 +208,12 @@ impl DetectorBuilder {
         let device = self.device.as_ref().unwrap_or(&Device::Cpu);
         self.determinism.prepare_device(device)?;
         self.determinism.check_operation("RetinaNet inference", device, device.is_cpu())?;
+        // The fast mode may round, but it does not quietly run elsewhere than it was told to.
+        if !device.is_cpu() {
+            let (device, reason) =
+                (format!("{device:?}"), "the network runs on the CPU in this release; use `cpu`");
+            return Err(DetectorError::Device { device, reason: reason.to_owned() }.into());
+        }
         let level = match self.level {
             Some(level) => level,
             None => Level::from_env()?,
