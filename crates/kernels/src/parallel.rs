@@ -14,3 +14,19 @@ pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
         (0..tasks).into_par_iter().with_max_len(1).for_each(|i| with_ieee(|| task(i)));
     }
 }
+
+/// Runs `task(i, some of 0..chunks)` for each i in `0..tasks` and all its chunks, as [`for_each`] does.
+/// Where there are few tasks for the threads, the chunks of output channels are split too.
+pub(crate) fn for_each_with_chunks(
+    tasks: usize,
+    chunks: usize,
+    task: impl Fn(usize, std::ops::Range<usize>) + Sync,
+) {
+    let wanted = 4 * rayon::current_num_threads();
+    let groups = if tasks >= wanted { 1 } else { chunks.min(wanted.div_ceil(tasks.max(1))) };
+    let per_group = chunks.div_ceil(groups.max(1));
+    for_each(tasks * groups, |i| {
+        let (i, group) = (i / groups, i % groups);
+        task(i, group * per_group..((group + 1) * per_group).min(chunks));
+    });
+}

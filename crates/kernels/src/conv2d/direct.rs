@@ -5,15 +5,13 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{Shared, with_scratch};
-use crate::gemm::{Finish, PackedMatrix, Target, accumulate, finish, tile_width, zeros};
+use crate::gemm::{Finish, PackedMatrix, STREAM, Target, accumulate, finish, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
 
 /// Values of a strip that stay in a thread's second-level cache, where one row is not more already.
 const STRIP: usize = 96 * 1024;
-/// Outputs larger than this are stored past the caches.
-const STREAM: usize = 1024 * 1024;
 
 /// One image of a call.
 struct Image<'a> {
@@ -133,20 +131,10 @@ pub(super) fn forward(
             (image, strip.offsets(spec))
         })
         .collect();
-    // Few strips and many output channels: split the channels too.
-    let groups = if tasks >= 4 * threads {
-        1
-    } else {
-        weights.chunks().min((4 * threads).div_ceil(tasks.max(1)))
-    };
-    let chunks_per_group = weights.chunks().div_ceil(groups.max(1));
-    parallel::for_each(tasks * groups, |task| {
-        let (task, group) = (task / groups, task % groups);
+    parallel::for_each_with_chunks(tasks, weights.chunks(), |task, chunks| {
         let (image, offsets) = &images[images.partition_point(|(i, _)| i.first_task <= task) - 1];
         let first_row = (task - image.first_task) * image.strip.out_rows;
         let rows = image.strip.out_rows.min(image.out_shape.height - first_row);
-        let chunks =
-            group * chunks_per_group..((group + 1) * chunks_per_group).min(weights.chunks());
         with_scratch(image.strip.len(), |strip| {
             image.strip.fill(spec, &image.input, first_row, strip);
             let finish = Finish { bias, relu, stream: image.out_shape.len() >= STREAM };

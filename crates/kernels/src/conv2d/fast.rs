@@ -9,7 +9,7 @@
 use super::direct::Strip;
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{Shared, with_scratch};
-use crate::gemm::{CHUNK, Finish, Target, finish, tile_width, zeros};
+use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::parallel;
 use crate::simd::{Bf16, LANES, PairKernel, Pairs};
@@ -102,15 +102,10 @@ pub(super) fn forward(
         })
         .collect();
     let chunks = spec.out_channels.div_ceil(CHUNK);
-    let groups =
-        if tasks >= 4 * threads { 1 } else { chunks.min((4 * threads).div_ceil(tasks.max(1))) };
-    let per_group = chunks.div_ceil(groups.max(1));
-    parallel::for_each(tasks * groups, |task| {
-        let (task, group) = (task / groups, task % groups);
+    parallel::for_each_with_chunks(tasks, chunks, |task, chunks| {
         let image = &images[images.partition_point(|image| image.first_task <= task) - 1];
         let first_row = (task - image.first_task) * image.strip.out_rows;
         let rows = image.strip.out_rows.min(image.out_shape.height - first_row);
-        let chunks = group * per_group..((group + 1) * per_group).min(chunks);
         with_scratch(image.strip.len() / 2, |strip| {
             let stream = image.out_shape.len() >= STREAM;
             let finish = Finish { bias, relu, stream };
@@ -118,9 +113,6 @@ pub(super) fn forward(
         });
     });
 }
-
-/// Outputs larger than this are stored past the caches.
-const STREAM: usize = 1024 * 1024;
 
 /// Where row (input block, ky, kx, pair) of the strip's first pixel lies, in pairs.
 fn offsets(spec: &Conv2dSpec, strip: &Strip) -> Vec<u32> {

@@ -2,7 +2,9 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::Shared;
-use crate::gemm::{CHUNK, Finish, PackedMatrix, Target, accumulate, finish, resume, store, zeros};
+use crate::gemm::{
+    CHUNK, Finish, PackedMatrix, STREAM, Target, accumulate, finish, resume, store, zeros,
+};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -19,8 +21,6 @@ pub(super) fn applies(spec: &Conv2dSpec) -> bool {
 const K_BLOCK: usize = 512;
 /// Values of input per panel that stay in a thread's second-level cache.
 const PANEL: usize = 64 * 1024;
-/// Outputs larger than this are stored past the caches.
-const STREAM: usize = 1024 * 1024;
 
 /// One image of a call.
 struct Image<'a> {
@@ -64,21 +64,10 @@ pub(super) fn forward(
             })
         })
         .collect();
-    // Few panels and many output channels: split the channels too.
-    let threads = rayon::current_num_threads();
-    let groups = if tasks >= 4 * threads {
-        1
-    } else {
-        weights.chunks().min((4 * threads).div_ceil(tasks.max(1)))
-    };
-    let chunks_per_group = weights.chunks().div_ceil(groups.max(1));
-    parallel::for_each(tasks * groups, |task| {
-        let (task, group) = (task / groups, task % groups);
+    parallel::for_each_with_chunks(tasks, weights.chunks(), |task, chunks| {
         let image = &images[images.partition_point(|i| i.first_task <= task) - 1];
         let pixels = image.in_shape.height * image.in_shape.width;
         let first = (task - image.first_task) * panel;
-        let chunks =
-            group * chunks_per_group..((group + 1) * chunks_per_group).min(weights.chunks());
         let single = weights.k() <= k_block;
         let stream = single && image.out_shape.len() >= STREAM;
         let finish = Finish { bias, relu, stream };

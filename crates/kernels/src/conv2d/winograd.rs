@@ -13,7 +13,7 @@
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{AlignedBuffer, Shared, with_scratch};
-use crate::gemm::{CHUNK, accumulate, tile_width, zeros};
+use crate::gemm::{CHUNK, STREAM, accumulate, tile_width, zeros};
 use crate::layout::BlockedShape;
 use crate::simd::{Arithmetic, Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -161,8 +161,6 @@ impl Run {
 const TRANSFORMED: usize = 192 * 1024;
 /// Up to this many tiles are transformed once for all threads, which then split output channels.
 const FEW_TILES: usize = 128;
-/// Outputs larger than this are stored past the caches.
-const STREAM: usize = 1024 * 1024;
 
 pub(super) fn forward(
     level: Level,

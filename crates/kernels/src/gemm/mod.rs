@@ -16,6 +16,9 @@ use crate::simd::{LANES, Simd};
 /// Output channels that lie side by side in packed weights.
 pub(crate) const CHUNK: usize = 2 * LANES;
 
+/// Outputs of at least this many values are stored past the caches.
+pub(crate) const STREAM: usize = 1024 * 1024;
+
 /// A k x n matrix of weights packed as [n / 32][k][32], zero where n ends.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedMatrix {
