@@ -32,6 +32,10 @@ pub enum Error {
         /// The names this machine has.
         available: String,
     },
+    /// A GPU cannot be used.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] crate::cuda::CudaError),
 }
 
 impl Error {

@@ -10,6 +10,9 @@
 //! | [`pointwise`] | exp, sigmoid, ReLU, addition |
 //! | [`layout`] | how activations lie in memory: channels in blocks of sixteen |
 //!
+//! With the feature `cuda`, each has a twin on NVIDIA's GPUs (`cuda`), and `select` picks the few values
+//! that matter out of large maps there.
+//!
 //! Each kernel takes a [`Level`] (which CPU instructions to use; it changes the speed only), a spec (the
 //! problem), and activations in the blocked layout; functions that end in `_nchw` take plain slices in
 //! (c, y, x) order and convert. All run on rayon's ambient thread pool: the one the caller is inside of, else
@@ -29,6 +32,8 @@
 mod buffer;
 pub mod contract;
 pub mod conv2d;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 mod float_env;
 mod gemm;
@@ -40,6 +45,8 @@ mod parallel;
 pub mod peak;
 pub mod pointwise;
 pub mod pool;
+#[cfg(feature = "cuda")]
+pub mod select;
 mod simd;
 mod strips;
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //!
 //! Which form is used depends on the weights' shape and stride only: see [`Algorithm::of`].
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod fast;
@@ -17,6 +19,9 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 pub mod winograd;
+
+#[cfg(feature = "cuda")]
+pub use cuda::{CudaConv2d, CudaItem};
 
 use crate::gemm::{CHUNK, PackedMatrix};
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};

@@ -19,7 +19,7 @@ use crate::simd::{Arithmetic, Kernel, LANES, Simd};
 use crate::{Level, parallel};
 
 /// Points of a 6x6 tile.
-const POINTS: usize = 36;
+pub(super) const POINTS: usize = 36;
 
 /// The transform of six input values along one axis.
 #[inline(always)]

@@ -32,11 +32,16 @@
 //! (the corrected two-pass algorithm of Chan, Golub and LeVeque, "Algorithms for computing the sample
 //! variance", 1983).
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod kernel;
 pub mod reference;
 mod statistics;
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "cuda")]
+pub use cuda::CudaGroupNorm;
 
 use crate::buffer::Shared;
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};

@@ -2,11 +2,15 @@
 //!
 //! A slice may hold any layout, the blocked one included: each value is treated alike.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod vector;
 
+#[cfg(feature = "cuda")]
+pub use cuda::{Function, map_cuda};
 pub use scalar::{exp, sigmoid};
 
 use crate::buffer::Shared;

@@ -5,10 +5,15 @@
 //! that starts at minus infinity: of equal values (+0 and -0 are equal) the first stays, and a NaN
 //! goes through. Padding never takes part; as `padding <= kernel / 2`, no window is all padding.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod kernel;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "cuda")]
+pub use cuda::max_pool2d_cuda;
 
 use crate::buffer::with_scratch;
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};

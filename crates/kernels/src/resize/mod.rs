@@ -17,6 +17,8 @@
 
 mod axis;
 mod bilinear;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod normalisation;
 pub mod reference;
 #[cfg(test)]
@@ -24,6 +26,8 @@ mod tests;
 
 use crate::{Error, Result};
 
+#[cfg(feature = "cuda")]
+pub use cuda::resize_normalised_cuda;
 pub use normalisation::Normalisation;
 
 /// A checked resize: the sizes of source, resized image and padded canvas, all `[height, width]`.

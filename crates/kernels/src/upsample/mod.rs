@@ -4,10 +4,15 @@
 //! axis `source(i) = min(floor(i * scale), coarse_len - 1)` and `scale = coarse_len / fine_len`, both in
 //! f32 and rounded, as PyTorch's `nearest` mode does it.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod kernel;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "cuda")]
+pub use cuda::upsample_nearest_add_cuda;
 
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
 use crate::{Error, Level, Result, strips, with_ieee};

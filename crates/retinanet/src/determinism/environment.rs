@@ -122,11 +122,7 @@ impl Environment {
         threads: usize,
         weights_sha256: Option<Digest>,
     ) -> Self {
-        let features = [
-            ("fetch", cfg!(feature = "fetch")),
-            ("cuda", cfg!(feature = "cuda")),
-            ("cudnn", cfg!(feature = "cudnn")),
-        ];
+        let features = [("fetch", cfg!(feature = "fetch")), ("cuda", cfg!(feature = "cuda"))];
         Self {
             versions: Versions::current(),
             mode: determinism.mode(),

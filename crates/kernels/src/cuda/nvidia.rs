@@ -1,0 +1,222 @@
+//! The driver of NVIDIA's GPUs.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
+use cudarc::nvrtc::Ptx;
+
+use super::driver::{Driver, Launch};
+use super::{CudaError, source};
+use crate::Result;
+
+/// A GPU, for a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its number, from 0.
+    pub ordinal: usize,
+    /// Its name.
+    pub name: String,
+    /// Its compute capability.
+    pub capability: (i32, i32),
+    /// Bytes of memory.
+    pub memory: usize,
+    /// The newest CUDA that the driver knows, 13000 for 13.0.
+    pub driver_version: i32,
+}
+
+/// One NVIDIA GPU with the kernels on it, and an ordered stream of its own.
+#[derive(Debug)]
+pub struct Nvidia {
+    info: DeviceInfo,
+    multiprocessors: usize,
+    module: Arc<CudaModule>,
+    functions: Mutex<HashMap<&'static str, CudaFunction>>,
+    stream: Arc<CudaStream>,
+}
+
+/// The first driver for CUDA 12.
+const OLDEST_DRIVER: i32 = 12_000;
+/// Turing.
+const OLDEST_CAPABILITY: (i32, i32) = (7, 5);
+
+impl Nvidia {
+    /// Opens GPU `ordinal` and loads the kernels, which are kept in the folder `shelf` once compiled.
+    ///
+    /// # Errors
+    /// [`CudaError`]: no driver, no such GPU, a driver or GPU too old, no NVRTC, a full GPU.
+    pub fn open(ordinal: usize, shelf: Option<&Path>) -> Result<Self> {
+        let driver_version = driver_version()?;
+        result::init().map_err(|error| failed("cuInit", error))?;
+        let count =
+            result::device::get_count().map_err(|error| failed("cuDeviceGetCount", error))?;
+        let count = usize::try_from(count).unwrap_or(0);
+        if ordinal >= count {
+            return Err(CudaError::NoDevice { ordinal, count }.into());
+        }
+        let context =
+            CudaContext::new(ordinal).map_err(|error| failed("cuDevicePrimaryCtxRetain", error))?;
+        let info = DeviceInfo {
+            ordinal,
+            name: context.name().map_err(|error| failed("cuDeviceGetName", error))?,
+            capability: context
+                .compute_capability()
+                .map_err(|error| failed("cuDeviceGetAttribute", error))?,
+            memory: context.total_mem().map_err(|error| failed("cuDeviceTotalMem", error))?,
+            driver_version,
+        };
+        if info.capability < OLDEST_CAPABILITY {
+            let (what, needs) = ("GPU's compute capability", "7.5");
+            let found = format!("{}.{} ({})", info.capability.0, info.capability.1, info.name);
+            let remedy = "use a newer GPU, or the CPU, whose answers are the same";
+            return Err(CudaError::TooOld { what, found, needs, remedy }.into());
+        }
+        let multiprocessors = context
+            .attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
+            .map_err(|error| failed("cuDeviceGetAttribute", error))?;
+        let ptx = source::compiled(info.capability, shelf)?;
+        let module = context.load_module(Ptx::from_src(ptx)).map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => CudaError::TooOld {
+                what: "driver",
+                found: version(driver_version),
+                needs: "the CUDA version of the NVRTC installed",
+                remedy: "update the NVIDIA driver, or install an NVRTC that is not newer than it",
+            }
+            .into(),
+            _ => failed("cuModuleLoadData", error),
+        })?;
+        let stream = context.new_stream().map_err(|error| failed("cuStreamCreate", error))?;
+        let multiprocessors = usize::try_from(multiprocessors).unwrap_or(1).max(1);
+        Ok(Self { info, multiprocessors, module, functions: Mutex::default(), stream })
+    }
+
+    /// The GPU.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn bind(&self) -> Result<()> {
+        let context = self.stream.context();
+        context.bind_to_thread().map_err(|error| failed("cuCtxSetCurrent", error))
+    }
+
+    fn function(&self, name: &'static str) -> Result<CudaFunction> {
+        let mut functions = self.functions.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(function) = functions.get(name) {
+            return Ok(function.clone());
+        }
+        let function = self
+            .module
+            .load_function(name)
+            .map_err(|error| failed("cuModuleGetFunction", error))?;
+        functions.insert(name, function.clone());
+        Ok(function)
+    }
+}
+
+/// The newest CUDA that the driver knows.
+fn driver_version() -> Result<i32> {
+    let remedy = "install the NVIDIA driver of this machine's GPU";
+    if !present(&["libcuda.so", "libcuda.so.1", "nvcuda.dll"]) {
+        return Err(CudaError::NoLibrary { library: "the NVIDIA driver (libcuda)", remedy }.into());
+    }
+    let mut found = 0;
+    // SAFETY: it writes one number, and needs no initialisation before it.
+    unsafe { sys::cuDriverGetVersion(&mut found) }
+        .result()
+        .map_err(|error| failed("cuDriverGetVersion", error))?;
+    if found < OLDEST_DRIVER {
+        let (what, needs) = ("NVIDIA driver's CUDA version", "12.0");
+        let remedy = "update the NVIDIA driver";
+        return Err(CudaError::TooOld { what, found: version(found), needs, remedy }.into());
+    }
+    Ok(found)
+}
+
+/// 13.0 for 13000.
+fn version(number: i32) -> String {
+    format!("{}.{}", number / 1000, number % 1000 / 10)
+}
+
+/// Whether one of the libraries can be loaded: cudarc panics where it cannot.
+pub(super) fn present(names: &[&str]) -> bool {
+    names.iter().any(|name| {
+        // SAFETY: NVIDIA's libraries may be loaded at any time; they stay loaded by cudarc.
+        unsafe { libloading::Library::new(*name) }.is_ok()
+    })
+}
+
+fn failed(call: &'static str, error: DriverError) -> crate::Error {
+    let text = error.error_string().ok().map(|text| text.to_string_lossy().into_owned());
+    let reason =
+        format!("{:?}{}", error.0, text.map(|text| format!(" ({text})")).unwrap_or_default());
+    CudaError::Call { call, reason }.into()
+}
+
+impl Driver for Nvidia {
+    fn multiprocessors(&self) -> usize {
+        self.multiprocessors
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64> {
+        self.bind()?;
+        // SAFETY: the memory is used as uninitialised.
+        unsafe { result::malloc_sync(bytes) }.map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                let (free, total) = result::mem_get_info().unwrap_or_default();
+                CudaError::OutOfMemory { bytes, free, total }.into()
+            }
+            _ => failed("cuMemAlloc", error),
+        })
+    }
+
+    unsafe fn free(&self, pointer: u64) {
+        if self.bind().is_ok() {
+            // SAFETY: the caller's; the call waits for the work that still uses it. There is nothing to
+            // do where it fails: the GPU is lost, and its memory with it.
+            let _ = unsafe { result::free_sync(pointer) };
+        }
+    }
+
+    unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the caller's; the driver has taken its copy of pageable memory when it returns.
+        unsafe { result::memcpy_htod_async(to, from, self.stream.cu_stream()) }
+            .map_err(|error| failed("cuMemcpyHtoD", error))
+    }
+
+    unsafe fn download(&self, from: u64, to: &mut [u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the caller's; `to` is borrowed until the stream is done with it.
+        unsafe { result::memcpy_dtoh_async(to, from, self.stream.cu_stream()) }
+            .map_err(|error| failed("cuMemcpyDtoH", error))?;
+        self.synchronize()
+    }
+
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        self.bind()?;
+        let function = self.function(launch.kernel)?;
+        let [x, y, z] = launch.blocks.map(|blocks| u32::try_from(blocks).unwrap_or(u32::MAX));
+        let threads = u32::try_from(launch.threads).unwrap_or(u32::MAX);
+        let mut arguments: Vec<_> =
+            launch.arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
+        // SAFETY: the caller's; the driver copies the arguments before it returns.
+        unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                (x, y, z),
+                (threads, 1, 1),
+                0,
+                self.stream.cu_stream(),
+                &mut arguments,
+            )
+        }
+        .map_err(|error| failed(launch.kernel, error))
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.bind()?;
+        self.stream.synchronize().map_err(|error| failed("cuStreamSynchronize", error))
+    }
+}

@@ -1,0 +1,107 @@
+//! What the compiler makes of the kernels, where NVRTC is installed: only operations that the contract
+//! names. `RETINANET_REQUIRE_NVRTC` turns a skip into a failure.
+
+use std::collections::BTreeMap;
+
+use retinanet_kernels::Error;
+use retinanet_kernels::cuda::{CudaError, compile, source};
+
+use crate::emulator::kernel_names;
+
+/// PTX for GPUs of this capability; `None`, with a word about it, without NVRTC.
+fn ptx(capability: (i32, i32)) -> Option<String> {
+    match compile(capability) {
+        Ok(ptx) => Some(ptx),
+        Err(Error::Cuda(CudaError::NoLibrary { .. }))
+            if std::env::var_os("RETINANET_REQUIRE_NVRTC").is_none() =>
+        {
+            eprintln!("skipped: NVRTC is not installed");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// How often each instruction occurs.
+fn instructions(ptx: &str) -> BTreeMap<&str, usize> {
+    let mut count = BTreeMap::new();
+    for line in ptx.lines().map(str::trim) {
+        let line = match line.strip_prefix('@') {
+            Some(predicated) => predicated.split_once(' ').map_or("", |(_, rest)| rest.trim()),
+            None => line,
+        };
+        let Some(word) = line.split([' ', '\t', ';']).next() else { continue };
+        if word.starts_with(|c: char| c.is_ascii_lowercase()) && word.contains('.') {
+            *count.entry(word).or_default() += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn floats_are_only_computed_with_operations_that_round_to_nearest() {
+    // Everything that may touch an f32. Comparison, selection, negation and moves are exact;
+    // conversions are of integers, rounded to nearest one way and towards zero the other.
+    let allowed = [
+        "add.rn.f32",
+        "sub.rn.f32",
+        "mul.rn.f32",
+        "div.rn.f32",
+        "fma.rn.f32",
+        "sqrt.rn.f32",
+        "neg.f32",
+        "selp.f32",
+        "mov.f32",
+        "mov.b32",
+        "cvt.rn.f32.s32",
+        "cvt.rn.f32.s64",
+        "cvt.rn.f32.u32",
+        "cvt.rzi.s32.f32",
+    ];
+    for capability in [(7, 5), (9, 0)] {
+        let Some(ptx) = ptx(capability) else { return };
+        let found = instructions(&ptx);
+        assert!(found.contains_key("fma.rn.f32"), "{found:?}");
+        for name in found
+            .keys()
+            .filter(|name| name.contains("f32") || name.contains("f64") || name.contains("f16"))
+        {
+            let exact = ["ld.", "st.", "setp."].iter().any(|start| name.starts_with(start));
+            assert!(exact || allowed.contains(name), "{name} in the PTX");
+        }
+        for forbidden in ["atom", "red.", "ftz", "approx", "wmma", "mma.", "tf32", "shfl"] {
+            let is = |name: &&str| {
+                name.starts_with(forbidden) || name.contains(&format!(".{forbidden}"))
+            };
+            assert!(!found.keys().any(is), "{forbidden} in {found:?}");
+        }
+    }
+}
+
+#[test]
+fn every_kernel_is_compiled() {
+    let Some(ptx) = ptx((8, 0)) else { return };
+    let source = source();
+    for name in kernel_names(&source) {
+        assert!(ptx.contains(&format!(".entry {name}(")), "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_fused_but_what_the_source_fuses() {
+    // Each kernel that names no fused step must have none.
+    let Some(ptx) = ptx((8, 0)) else { return };
+    for name in [
+        "max_pool",
+        "upsample_add",
+        "resize_normalised",
+        "select_count",
+        "select_write",
+        "norm_mean",
+    ] {
+        let start = ptx.find(&format!(".entry {name}(")).unwrap();
+        let body = &ptx[start..];
+        let end = body[1..].find(".entry ").map_or(body.len(), |end| end + 1);
+        assert!(!body[..end].contains("fma."), "{name} holds a fused step");
+    }
+}
