@@ -5,3 +5,4 @@ pub mod float_env;
 pub mod generator;
 pub mod new_process;
 pub mod parity_data;
+pub mod reduced;

@@ -3,4 +3,5 @@
 
 mod emulator;
 mod kernels;
+mod network;
 mod ptx;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
-use retinanet::{Detections, Detector, DetectorBuilder, Determinism, device};
+use retinanet::{Detections, Detector, DetectorBuilder, Determinism};
 
 use crate::exit::{Failure, Outcome};
 
@@ -125,7 +125,7 @@ impl ModelOptions {
 
     /// The builder with all options but the weights set.
     pub fn settings(&self, builder: DetectorBuilder) -> Outcome<DetectorBuilder> {
-        let mut builder = builder.determinism(self.mode.into()).device(device(&self.device)?);
+        let mut builder = builder.determinism(self.mode.into()).device(self.device.parse()?);
         if let Some(arch) = self.arch {
             builder = builder.architecture(arch.into());
         }

@@ -49,5 +49,11 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+impl From<crate::ops::OpError> for Error {
+    fn from(error: crate::ops::OpError) -> Self {
+        Self::Candle(error.into())
+    }
+}
+
 /// A `Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -57,6 +57,7 @@ pub mod data;
 pub mod detection;
 mod detector;
 pub mod determinism;
+mod device;
 pub mod error;
 pub mod eval;
 pub mod files;
@@ -68,8 +69,9 @@ pub mod postprocess;
 pub mod weights;
 
 pub use detection::{BoundingBox, Detection, Detections};
-pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, device};
+pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime};
 pub use determinism::Determinism;
+pub use device::Device;
 pub use error::{Error, Result};
 pub use files::WriteError;
 pub use image::{Image, Mask, OverlayStyle};

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use retinanet::Device;
 use retinanet::determinism::{Determinism, Environment};
-use retinanet::device;
 use retinanet::ops::Level;
 
 use crate::detect_options::Mode;
@@ -43,19 +43,19 @@ pub fn run(args: Args) -> Outcome {
     let level = Level::from_env().map_err(retinanet::Error::from)?;
     let cores = std::thread::available_parallelism().ok();
     let threads = args.threads.or(cores).map_or(1, NonZeroUsize::get);
-    let device = device(&args.device)?;
-    let environment = Environment::capture(&determinism, level, &device, threads, None);
-    match &args.json {
-        Some(path) => write_json(path, &environment)?,
-        None => print(&printable(&format!("{environment}gpu                {}\n", gpu())))?,
+    let device: Device = args.device.parse()?;
+    let mut environment = Environment::capture(&determinism, level, device, threads, None);
+    let gpu = match device {
+        Device::Cpu => Device::describe_gpu(0),
+        Device::Cuda(ordinal) => Ok(Device::describe_gpu(ordinal)?),
+    };
+    environment.gpu = gpu.as_ref().ok().cloned();
+    match (&args.json, gpu) {
+        (Some(path), _) => write_json(path, &environment)?,
+        (None, Ok(_)) => print(&printable(&environment.to_string()))?,
+        (None, Err(error)) => {
+            print(&printable(&format!("{environment}gpu                none: {error}\n")))?;
+        }
     }
     Ok(if environment.problems.is_empty() { Exit::Done } else { Exit::CheckFailed })
-}
-
-/// Whether CUDA can be used.
-fn gpu() -> String {
-    match device("cuda") {
-        Ok(_) => "cuda:0 can be used".to_owned(),
-        Err(error) => format!("none: {error}"),
-    }
 }

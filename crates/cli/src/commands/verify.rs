@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use retinanet::Detector;
 use retinanet::determinism::{Receipt, Verification};
-use retinanet::{Detector, device};
 use serde_json::json;
 
 use crate::detect_options::fetch_options;
@@ -51,7 +51,7 @@ Exit codes: 0 same to the bit, 1 different, 2 usage, 3 the comparison cannot be 
 pub fn run(args: Args) -> Outcome {
     let receipt = Receipt::open(&args.receipt)?;
     let mut builder =
-        Detector::builder().fetch_options(fetch_options()?).device(device(&args.device)?);
+        Detector::builder().fetch_options(fetch_options()?).device(args.device.parse()?);
     if let Some(weights) = &args.weights {
         builder = builder.weights(weights);
     }

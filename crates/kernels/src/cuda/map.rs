@@ -69,7 +69,8 @@ impl Map {
         plane(self.size)
     }
 
-    pub(crate) fn gpu(&self) -> &Gpu {
+    /// The GPU it is on.
+    pub fn gpu(&self) -> &Gpu {
         self.buffer.gpu()
     }
 

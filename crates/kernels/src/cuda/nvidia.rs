@@ -26,6 +26,19 @@ pub struct DeviceInfo {
     pub driver_version: i32,
 }
 
+impl std::fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (major, minor) = self.capability;
+        let gib = self.memory >> 30;
+        let driver = version(self.driver_version);
+        write!(
+            f,
+            "{}, compute capability {major}.{minor}, {gib} GiB, driver for CUDA {driver}",
+            self.name
+        )
+    }
+}
+
 /// One NVIDIA GPU with the kernels on it, and an ordered stream of its own.
 #[derive(Debug)]
 pub struct Nvidia {
@@ -42,30 +55,20 @@ const OLDEST_DRIVER: i32 = 12_000;
 const OLDEST_CAPABILITY: (i32, i32) = (7, 5);
 
 impl Nvidia {
+    /// What GPU `ordinal` is. Needs the driver, but not NVRTC.
+    ///
+    /// # Errors
+    /// [`CudaError`]: no driver, one too old, no such GPU.
+    pub fn describe(ordinal: usize) -> Result<DeviceInfo> {
+        Ok(context(ordinal)?.1)
+    }
+
     /// Opens GPU `ordinal` and loads the kernels, which are kept in the folder `shelf` once compiled.
     ///
     /// # Errors
     /// [`CudaError`]: no driver, no such GPU, a driver or GPU too old, no NVRTC, a full GPU.
     pub fn open(ordinal: usize, shelf: Option<&Path>) -> Result<Self> {
-        let driver_version = driver_version()?;
-        result::init().map_err(|error| failed("cuInit", error))?;
-        let count =
-            result::device::get_count().map_err(|error| failed("cuDeviceGetCount", error))?;
-        let count = usize::try_from(count).unwrap_or(0);
-        if ordinal >= count {
-            return Err(CudaError::NoDevice { ordinal, count }.into());
-        }
-        let context =
-            CudaContext::new(ordinal).map_err(|error| failed("cuDevicePrimaryCtxRetain", error))?;
-        let info = DeviceInfo {
-            ordinal,
-            name: context.name().map_err(|error| failed("cuDeviceGetName", error))?,
-            capability: context
-                .compute_capability()
-                .map_err(|error| failed("cuDeviceGetAttribute", error))?,
-            memory: context.total_mem().map_err(|error| failed("cuDeviceTotalMem", error))?,
-            driver_version,
-        };
+        let (context, info) = context(ordinal)?;
         if info.capability < OLDEST_CAPABILITY {
             let (what, needs) = ("GPU's compute capability", "7.5");
             let found = format!("{}.{} ({})", info.capability.0, info.capability.1, info.name);
@@ -79,7 +82,7 @@ impl Nvidia {
         let module = context.load_module(Ptx::from_src(ptx)).map_err(|error| match error.0 {
             sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => CudaError::TooOld {
                 what: "driver",
-                found: version(driver_version),
+                found: version(info.driver_version),
                 needs: "the CUDA version of the NVRTC installed",
                 remedy: "update the NVIDIA driver, or install an NVRTC that is not newer than it",
             }
@@ -113,6 +116,28 @@ impl Nvidia {
         functions.insert(name, function.clone());
         Ok(function)
     }
+}
+
+fn context(ordinal: usize) -> Result<(Arc<CudaContext>, DeviceInfo)> {
+    let driver_version = driver_version()?;
+    result::init().map_err(|error| failed("cuInit", error))?;
+    let count = result::device::get_count().map_err(|error| failed("cuDeviceGetCount", error))?;
+    let count = usize::try_from(count).unwrap_or(0);
+    if ordinal >= count {
+        return Err(CudaError::NoDevice { ordinal, count }.into());
+    }
+    let context =
+        CudaContext::new(ordinal).map_err(|error| failed("cuDevicePrimaryCtxRetain", error))?;
+    let info = DeviceInfo {
+        ordinal,
+        name: context.name().map_err(|error| failed("cuDeviceGetName", error))?,
+        capability: context
+            .compute_capability()
+            .map_err(|error| failed("cuDeviceGetAttribute", error))?,
+        memory: context.total_mem().map_err(|error| failed("cuDeviceTotalMem", error))?,
+        driver_version,
+    };
+    Ok((context, info))
 }
 
 /// The newest CUDA that the driver knows.

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use retinanet_kernels::with_ieee;
 
+use super::engine::Engine;
 use super::source::{Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
 use crate::determinism::{Determinism, Digest};
+use crate::device::Device;
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
 use crate::ops::{Arithmetic, Level};
@@ -22,12 +24,35 @@ use crate::weights::{Architecture, FetchOptions, Manifest};
 #[must_use]
 pub struct DetectorBuilder {
     source: Source,
-    device: Option<Device>,
+    device: Device,
     dtype: Option<DType>,
     determinism: Determinism,
     score_threshold: Option<f64>,
     threads: Option<usize>,
     level: Option<Level>,
+    #[cfg(feature = "cuda")]
+    gpu: Option<retinanet_kernels::cuda::Gpu>,
+}
+
+/// What does not depend on the weights.
+struct Prepared {
+    level: Level,
+    pool: rayon::ThreadPool,
+    engine: Engine,
+    /// The GPU's name and driver.
+    gpu: Option<String>,
+}
+
+impl Prepared {
+    fn arithmetic(&self, determinism: &Determinism) -> Arithmetic<'_> {
+        match &self.engine {
+            Engine::Cpu(_) => Arithmetic::new(determinism, self.level),
+            #[cfg(feature = "cuda")]
+            Engine::Cuda(gpu) => {
+                Arithmetic { gpu: Some(gpu), ..Arithmetic::new(determinism, self.level) }
+            }
+        }
+    }
 }
 
 impl DetectorBuilder {
@@ -70,9 +95,9 @@ impl DetectorBuilder {
         self
     }
 
-    /// Where it runs. Default: the CPU.
+    /// Where it runs; in strict mode the answer does not depend on it. Default: the CPU.
     pub fn device(mut self, device: Device) -> Self {
-        self.device = Some(device);
+        self.device = device;
         self
     }
 
@@ -107,6 +132,14 @@ impl DetectorBuilder {
         self
     }
 
+    /// A GPU that is open already, for a model built on it ([`Arithmetic::gpu`]); takes precedence over
+    /// [`DetectorBuilder::device`].
+    #[cfg(feature = "cuda")]
+    pub fn gpu(mut self, gpu: retinanet_kernels::cuda::Gpu) -> Self {
+        self.gpu = Some(gpu);
+        self
+    }
+
     /// Finds, reads and checks the weights, and builds the network.
     ///
     /// # Errors
@@ -116,16 +149,17 @@ impl DetectorBuilder {
     pub fn build(mut self) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
         let weights = source.weights.clone();
-        let (level, pool) = self.prepare()?;
+        let prepared = self.prepare(source.fetch.as_ref())?;
+        let pool = &prepared.pool;
         // On the pool's threads, for a configuration's numbers are read from text.
         let Loaded { mut config, categories, tensors, sha256 } = pool.install(|| source.load())?;
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
-        let arithmetic = Arithmetic::new(&self.determinism, level);
+        let arithmetic = prepared.arithmetic(&self.determinism);
         let vb = tensors.into_draining_var_builder();
         let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
-        let mut detector = self.finish(model, categories, level, pool);
+        let mut detector = self.finish(model, categories, prepared);
         detector.weights = weights;
         detector.weights_sha256 = weights_sha256;
         detector.load_report = load_report;
@@ -139,7 +173,11 @@ impl DetectorBuilder {
     /// [`DetectorError`] for settings that do not fit together.
     pub fn build_with_model(mut self, model: RetinaNet) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
-        let (level, pool) = self.prepare()?;
+        let prepared = self.prepare(source.fetch.as_ref())?;
+        self.around(model, source, prepared)
+    }
+
+    fn around(self, model: RetinaNet, source: Source, prepared: Prepared) -> Result<Detector> {
         let model = match self.score_threshold {
             None => model,
             Some(_) => {
@@ -155,7 +193,7 @@ impl DetectorBuilder {
             (None, None) => Categories::unnamed(config.num_classes)?,
         };
         check_categories(&categories, config)?;
-        Ok(self.finish(model, categories, level, pool))
+        Ok(self.finish(model, categories, prepared))
     }
 
     /// A detector whose weights are drawn from the seed: it finds nothing sensible, but takes as long as
@@ -164,20 +202,17 @@ impl DetectorBuilder {
     /// # Errors
     /// [`DetectorError`] for settings that do not fit together,
     /// [`ModelError`](crate::model::ModelError) for a configuration that makes no model.
-    pub fn build_untrained(self) -> Result<Detector> {
-        let Source { config, architecture, .. } = &self.source;
-        let config = config.clone().unwrap_or_else(|| match architecture {
+    pub fn build_untrained(mut self) -> Result<Detector> {
+        let source = std::mem::take(&mut self.source);
+        let config = source.config.clone().unwrap_or_else(|| match source.architecture {
             Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
             _ => RetinaNetConfig::resnet50_fpn_v2(),
         });
-        let vb = self.determinism.var_builder(DType::F32, &Device::Cpu)?;
-        let level = match self.level {
-            Some(level) => level,
-            None => Level::from_env()?,
-        };
-        let arithmetic = Arithmetic::new(&self.determinism, level);
+        let prepared = self.prepare(source.fetch.as_ref())?;
+        let vb = self.determinism.var_builder(DType::F32, &candle_core::Device::Cpu)?;
+        let arithmetic = prepared.arithmetic(&self.determinism);
         let model = RetinaNet::with_arithmetic(&config, arithmetic, vb)?;
-        self.build_with_model(model)
+        self.around(model, source, prepared)
     }
 
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {
@@ -199,20 +234,11 @@ impl DetectorBuilder {
     }
 
     /// Checks what does not depend on the weights, before any are read.
-    fn prepare(&self) -> Result<(Level, rayon::ThreadPool)> {
+    fn prepare(&self, fetch: Option<&FetchOptions>) -> Result<Prepared> {
         let dtype = self.dtype.unwrap_or(DType::F32);
         self.determinism.check_dtype(dtype)?;
         if dtype != DType::F32 {
             return Err(DetectorError::Dtype { dtype: dtype.as_str() }.into());
-        }
-        let device = self.device.as_ref().unwrap_or(&Device::Cpu);
-        self.determinism.prepare_device(device)?;
-        self.determinism.check_operation("RetinaNet inference", device, device.is_cpu())?;
-        // The fast mode may round, but it does not quietly run elsewhere than it was told to.
-        if !device.is_cpu() {
-            let (device, reason) =
-                (format!("{device:?}"), "the network runs on the CPU in this release; use `cpu`");
-            return Err(DetectorError::Device { device, reason: reason.to_owned() }.into());
         }
         let level = match self.level {
             Some(level) => level,
@@ -235,24 +261,46 @@ impl DetectorBuilder {
             })
             .build()
             .map_err(|error| DetectorError::Threads { threads, reason: error.to_string() })?;
-        Ok((level, pool))
+        let (engine, gpu) = self.engine(fetch)?;
+        Ok(Prepared { level, pool, engine, gpu })
     }
 
-    fn finish(
-        self,
-        model: RetinaNet,
-        categories: Categories,
-        level: Level,
-        pool: rayon::ThreadPool,
-    ) -> Detector {
+    /// The device, and what it is called if it is a GPU. The fast mode may round, but it does not
+    /// quietly run elsewhere than it was told to.
+    #[cfg(feature = "cuda")]
+    fn engine(&self, fetch: Option<&FetchOptions>) -> Result<(Engine, Option<String>)> {
+        match (&self.gpu, self.device) {
+            (Some(gpu), _) => Ok((Engine::Cuda(gpu.clone()), None)),
+            (None, Device::Cpu) => Ok((Engine::Cpu(Mutex::default()), None)),
+            (None, Device::Cuda(ordinal)) => {
+                let options = fetch.cloned().map_or_else(FetchOptions::from_env, Ok);
+                let shelf = options.ok().map(|options| options.cache_dir.join("cuda"));
+                let (gpu, name) = super::cuda::open(ordinal, shelf.as_deref())?;
+                Ok((Engine::Cuda(gpu), Some(name)))
+            }
+        }
+    }
+
+    /// The device.
+    #[cfg(not(feature = "cuda"))]
+    fn engine(&self, _: Option<&FetchOptions>) -> Result<(Engine, Option<String>)> {
+        if self.device == Device::Cpu {
+            return Ok((Engine::Cpu(Mutex::default()), None));
+        }
+        Err(self.device.not_in_this_build())
+    }
+
+    fn finish(self, model: RetinaNet, categories: Categories, prepared: Prepared) -> Detector {
+        let Prepared { level, pool, engine, gpu } = prepared;
         Detector {
             model,
             categories: Arc::new(categories),
             determinism: self.determinism,
             level,
-            device: self.device.unwrap_or(Device::Cpu),
+            device: self.device,
             pool,
-            workspaces: Mutex::default(),
+            engine,
+            gpu,
             weights: None,
             weights_sha256: None,
             load_report: None,

@@ -1,7 +1,9 @@
 //! The user's entry: from an image to its detections.
 
 mod builder;
-mod device;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod engine;
 mod error;
 mod profile;
 mod source;
@@ -9,26 +11,24 @@ mod trace;
 
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-use candle_core::Device;
-use rayon::prelude::*;
+use std::sync::Arc;
 
 pub use builder::DetectorBuilder;
-pub use device::device;
 pub use error::DetectorError;
 pub use profile::StageTime;
 
 use crate::Result;
 use crate::detection::Detections;
-use crate::determinism::{Determinism, Digest, Environment, StageDigests, digest_f32, digest_u8};
-use crate::image::{Image, Transformed};
+use crate::determinism::{Determinism, Digest, Environment, StageDigests, digest_u8};
+use crate::device::Device;
+use crate::image::Image;
 use crate::labels::Categories;
 use crate::model::RetinaNet;
-use crate::model::plan::{Canvas, NoObserver, Observer, Predictions, Workspace};
+use crate::model::plan::NoObserver;
 use crate::ops::Level;
-use crate::postprocess::{BlockedLevel, ImageSizes, ScoredBox};
+use crate::postprocess::ScoredBox;
 use crate::weights::LoadReport;
+use engine::Engine;
 use trace::Trace;
 
 /// Input pixels that go through the network together: enough to read the weights once for many
@@ -57,8 +57,9 @@ pub struct Detector {
     level: Level,
     device: Device,
     pool: rayon::ThreadPool,
-    /// Memory of earlier calls; one more for each call that runs at the same time.
-    workspaces: Mutex<Vec<Workspace>>,
+    engine: Engine,
+    /// The GPU's name and driver.
+    gpu: Option<String>,
     /// As they were given: a name or a path.
     weights: Option<PathBuf>,
     weights_sha256: Option<Digest>,
@@ -78,8 +79,7 @@ impl Detector {
     /// network answers something that is not a number.
     pub fn detect(&self, image: &Image) -> Result<Detections> {
         self.pool.install(|| {
-            let input = self.model.config().transform.apply(image)?;
-            let boxes = self.run(&[input], &mut NoObserver)?.concat();
+            let boxes = self.boxes(&[image], &mut NoObserver)?.concat();
             self.name(image, &boxes)
         })
     }
@@ -95,13 +95,9 @@ impl Detector {
             let mut rest = images;
             while !rest.is_empty() {
                 let (group, after) = rest.split_at(self.group_length(rest)?);
-                let transform = &self.model.config().transform;
-                let inputs = group
-                    .par_iter()
-                    .map(|image| transform.apply(image.borrow()))
-                    .collect::<Result<Vec<Transformed>>>()?;
-                for (image, boxes) in group.iter().zip(self.run(&inputs, &mut NoObserver)?) {
-                    all.push(self.name(image.borrow(), &boxes)?);
+                let group: Vec<&Image> = group.iter().map(Borrow::borrow).collect();
+                for (image, boxes) in group.iter().zip(self.boxes(&group, &mut NoObserver)?) {
+                    all.push(self.name(image, &boxes)?);
                 }
                 rest = after;
             }
@@ -119,10 +115,7 @@ impl Detector {
             let mut trace = Trace::default();
             let size = [image.height(), image.width(), 3];
             trace.stages.push("decoded", digest_u8("decoded", &size, image.as_rgb8())?)?;
-            let input = self.model.config().transform.apply(image)?;
-            let shape = [1, 3, input.padded[0], input.padded[1]];
-            trace.stages.push("input", digest_f32("input", &shape, &input.data)?)?;
-            let boxes = self.run(&[input], &mut trace)?.concat();
+            let boxes = self.boxes(&[image], &mut trace)?.concat();
             let detections = self.name(image, &boxes)?;
             trace.stages.push("detections", detections.digest()?)?;
             Ok((detections, trace.stages))
@@ -157,7 +150,10 @@ impl Detector {
     /// What its answers are computed with.
     pub fn environment(&self) -> Environment {
         let Self { determinism, level, device, .. } = self;
-        Environment::capture(determinism, level, device, self.threads(), self.weights_sha256)
+        let mut environment =
+            Environment::capture(determinism, level, *device, self.threads(), self.weights_sha256);
+        environment.gpu.clone_from(&self.gpu);
+        environment
     }
 
     /// How many of the images go through the network together.
@@ -173,49 +169,6 @@ impl Detector {
             }
         }
         Ok(images.len())
-    }
-
-    /// Network and post-processing: each image's boxes.
-    fn run(
-        &self,
-        inputs: &[Transformed],
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<Vec<ScoredBox>>> {
-        let mut workspace = self.take_workspace();
-        let canvases: Vec<Canvas<'_>> =
-            inputs.iter().map(|input| Canvas { data: &input.data, size: input.padded }).collect();
-        let predictions = self.model.run(&canvases, &mut workspace, observer)?;
-        let boxes =
-            predictions.iter().zip(inputs).map(|(found, input)| self.boxes(found, input)).collect();
-        self.give_back(workspace, predictions);
-        boxes
-    }
-
-    fn take_workspace(&self) -> Workspace {
-        self.workspaces.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default()
-    }
-
-    fn give_back(&self, mut workspace: Workspace, predictions: Vec<Predictions>) {
-        for found in predictions {
-            workspace.give_all(found.cls_logits.into_iter().chain(found.bbox_regression));
-        }
-        if let Ok(mut free) = self.workspaces.lock() {
-            free.push(workspace);
-        }
-    }
-
-    /// Threshold, top-k, box decoding, clipping, NMS, and back to the image's pixels.
-    fn boxes(&self, found: &Predictions, input: &Transformed) -> Result<Vec<ScoredBox>> {
-        let grids: Vec<_> = found.cls_logits.iter().map(|map| map.shape().size()).collect();
-        let anchors = self.model.anchors(input.padded, &grids)?;
-        let maps = found.cls_logits.iter().zip(&found.bbox_regression);
-        let levels = maps.zip(&anchors).map(|((logits, regression), anchors)| {
-            Ok(BlockedLevel { logits: logits.as_ref()?, regression: regression.as_ref()?, anchors })
-        });
-        let levels = levels.collect::<Result<Vec<_>>>()?;
-        let config = self.model.config();
-        let sizes = ImageSizes { original: input.original, resized: input.resized };
-        config.postprocess.apply_blocked(&levels, config.num_classes, sizes)
     }
 
     fn name(&self, image: &Image, boxes: &[ScoredBox]) -> Result<Detections> {

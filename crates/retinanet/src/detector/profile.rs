@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Detector;
+use super::engine::{Engine, with_workspace};
 use crate::Result;
-use crate::model::plan::{Canvas, Map, Observer};
+use crate::model::plan::{Canvas, FeatureMap, Observer};
 
 /// How long one stage of the network took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +26,13 @@ struct Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn stage(&mut self, stage: &str, _: &[Map]) -> Result<()> {
+    fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
+        maps.iter().try_for_each(|map| map.wait())?;
         let now = Instant::now();
-        let (stage, time) = (stage.to_owned(), now - self.last);
-        self.stages.push(StageTime { stage, time, multiply_adds: 0 });
+        if stage != "input" {
+            let (stage, time) = (stage.to_owned(), now - self.last);
+            self.stages.push(StageTime { stage, time, multiply_adds: 0 });
+        }
         self.last = now;
         Ok(())
     }
@@ -53,12 +57,25 @@ impl Detector {
             })?;
         let canvas: Vec<f32> =
             (0..values).map(|i| (i * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
-        let canvases = vec![Canvas { data: &canvas, size }; images];
         self.pool.install(|| {
-            let mut workspace = self.take_workspace();
             let mut watch = Stopwatch { last: Instant::now(), stages: Vec::new() };
-            let predictions = self.model.run(&canvases, &mut workspace, &mut watch)?;
-            self.give_back(workspace, predictions);
+            match &self.engine {
+                Engine::Cpu(workspaces) => with_workspace(workspaces, |workspace| -> Result<()> {
+                    let canvases = vec![Canvas { data: &canvas, size }; images];
+                    for found in self.model.run(&canvases, workspace, &mut watch)? {
+                        let maps = found.cls_logits.into_iter().chain(found.bbox_regression);
+                        workspace.give_all(maps);
+                    }
+                    Ok(())
+                })?,
+                #[cfg(feature = "cuda")]
+                Engine::Cuda(gpu) => {
+                    use retinanet_kernels::cuda::Map;
+                    let canvas = || Map::from_chw(gpu, 3, size, &canvas);
+                    let canvases = (0..images).map(|_| canvas()).collect::<Result<Vec<_>, _>>()?;
+                    self.model.run(&canvases, &mut crate::model::plan::OnGpu, &mut watch)?;
+                }
+            }
             let counted = self.model.multiply_adds(size)?;
             for (stage, (_, multiply_adds)) in watch.stages.iter_mut().zip(counted) {
                 stage.multiply_adds = multiply_adds.saturating_mul(images as u64);

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::detection::Detections;
 use crate::determinism::{Digest, DigestWriter, StageDigests, digest_detections};
-use crate::model::plan::{Map, Observer};
+use crate::model::plan::{FeatureMap, Observer};
 
 /// Collects the digests of one image's stages.
 #[derive(Debug, Default)]
@@ -12,12 +12,12 @@ pub(super) struct Trace {
 }
 
 impl Observer for Trace {
-    fn stage(&mut self, stage: &str, maps: &[Map]) -> Result<()> {
+    fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
         let named = |prefix: &str| stage.starts_with(prefix);
-        let published = named("C") || named("P") || stage.contains("/P");
+        let published = stage == "input" || named("C") || named("P") || stage.contains("/P");
         if let ([map], true) = (maps, published) {
-            let shape = map.shape();
-            let shape = [1, shape.channels, shape.height, shape.width];
+            let [channels, height, width] = map.shape();
+            let shape = [1, channels, height, width];
             let mut writer = DigestWriter::f32(stage, &shape)?;
             writer.write_f32(&map.to_chw()?)?;
             self.stages.push(stage, writer.finish()?)?;

@@ -1,10 +1,9 @@
 //! What an answer was computed with, for a report or a receipt.
 
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::mode::device_name;
 use super::{Determinism, Digest, Mode, SettingProblem};
+use crate::device::Device;
 
 /// The versions of what takes part in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +92,9 @@ pub struct Environment {
     pub cpu: Cpu,
     /// The device (`cpu`, `cuda:0`).
     pub device: String,
+    /// The GPU and its driver, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// How many threads the kernels use.
     pub threads: usize,
     /// Features of this crate that were compiled in.
@@ -109,16 +111,16 @@ impl Environment {
     /// Describes this process; `cpu_level` is the level of the kernels in use.
     ///
     /// ```
-    /// use candle_core::Device;
+    /// use retinanet::Device;
     /// use retinanet::determinism::{Determinism, Environment};
     ///
     /// let determinism = Determinism::default();
-    /// print!("{}", Environment::capture(&determinism, "portable", &Device::Cpu, 1, None));
+    /// print!("{}", Environment::capture(&determinism, "portable", Device::Cpu, 1, None));
     /// ```
     pub fn capture(
         determinism: &Determinism,
         cpu_level: impl std::fmt::Display,
-        device: &Device,
+        device: Device,
         threads: usize,
         weights_sha256: Option<Digest>,
     ) -> Self {
@@ -133,7 +135,8 @@ impl Environment {
                 brand: cpu_brand(),
                 level: cpu_level.to_string(),
             },
-            device: device_name(device),
+            device: device.to_string(),
+            gpu: None,
             threads,
             features: features
                 .iter()
@@ -142,7 +145,7 @@ impl Environment {
                 .collect(),
             debug_build: cfg!(debug_assertions),
             weights_sha256,
-            problems: determinism.setting_problems(device),
+            problems: determinism.setting_problems(),
         }
     }
 
@@ -207,6 +210,9 @@ impl Environment {
             ("build", if self.debug_build { "debug" } else { "release" }.to_owned()),
             ("weights sha256", self.weights_sha256.map_or_else(none, |d| d.to_string())),
         ];
+        if let Some(gpu) = &self.gpu {
+            rows.push(("gpu", gpu.clone()));
+        }
         if self.problems.is_empty() {
             rows.push(("problems", none()));
         }
@@ -258,7 +264,7 @@ mod tests {
 
     fn capture(determinism: &Determinism) -> Environment {
         let weights = Digest::from_bytes([0xab; 32]);
-        Environment::capture(determinism, "avx2", &Device::Cpu, 3, Some(weights))
+        Environment::capture(determinism, "avx2", Device::Cpu, 3, Some(weights))
     }
 
     fn lock_file() -> String {

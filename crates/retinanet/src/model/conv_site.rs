@@ -102,7 +102,7 @@ impl ConvSite {
     }
 
     /// Loads, folds and packs; the tensors are dropped.
-    pub(crate) fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<Conv2d> {
+    pub(crate) fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<Conv2d> {
         // Folding and packing compute, so they too need the default rounding and subnormals.
         with_ieee(|| {
             let mut weight = self.weight().load(vb)?;

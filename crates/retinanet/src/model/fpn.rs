@@ -173,7 +173,7 @@ impl Fpn {
     pub fn new(
         config: &FpnConfig,
         in_channels: &[usize],
-        arithmetic: Arithmetic,
+        arithmetic: Arithmetic<'_>,
         vb: VarBuilder,
     ) -> Result<Self> {
         config.validate(in_channels)?;

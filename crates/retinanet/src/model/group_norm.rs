@@ -43,13 +43,13 @@ impl GroupNormSite {
     }
 
     /// Loads the parameters.
-    pub(crate) fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<GroupNorm> {
+    pub(crate) fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<GroupNorm> {
         let [weight, bias] = self.tensors();
         let spec = GroupNormSpec {
             channels: self.channels,
             groups: self.config.groups,
             eps: self.config.eps,
         };
-        GroupNorm::new(arithmetic.level, spec, &weight.load(vb)?, &bias.load(vb)?)
+        GroupNorm::new(arithmetic, spec, &weight.load(vb)?, &bias.load(vb)?)
     }
 }

@@ -118,7 +118,7 @@ impl HeadSite<'_> {
         tensors
     }
 
-    fn build(&self, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<PredictionHead> {
+    fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<PredictionHead> {
         let layer = |index| -> Result<(Conv2d, Option<GroupNorm>)> {
             let norm = self.norm(index);
             Ok((
@@ -214,7 +214,7 @@ impl RetinaNetHead {
         channels: usize,
         num_anchors: usize,
         num_classes: usize,
-        arithmetic: Arithmetic,
+        arithmetic: Arithmetic<'_>,
         vb: VarBuilder,
     ) -> Result<Self> {
         let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;

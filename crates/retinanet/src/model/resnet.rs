@@ -250,7 +250,7 @@ pub(crate) struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn new(site: &BlockSite, arithmetic: Arithmetic, vb: &VarBuilder) -> Result<Self> {
+    fn new(site: &BlockSite, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<Self> {
         let vb = site.path.split('.').fold(vb.clone(), |vb, part| vb.pp(part));
         let mut inner = Vec::new();
         let mut last = None;
@@ -300,7 +300,7 @@ impl ResNet {
     /// # Errors
     /// [`ModelError`] when the configuration makes no network or a tensor is missing, mis-shaped or
     /// not finite.
-    pub fn new(config: &ResNetConfig, arithmetic: Arithmetic, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &ResNetConfig, arithmetic: Arithmetic<'_>, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let stage = |blocks: Vec<BlockSite>| -> Result<Vec<ResidualBlock>> {
             let blocks = blocks.iter();

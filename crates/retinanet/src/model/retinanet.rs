@@ -73,7 +73,7 @@ impl RetinaNet {
     /// As [`RetinaNet::new`].
     pub fn with_arithmetic(
         config: &RetinaNetConfig,
-        arithmetic: Arithmetic,
+        arithmetic: Arithmetic<'_>,
         vb: VarBuilder,
     ) -> Result<Self> {
         config.validate()?;

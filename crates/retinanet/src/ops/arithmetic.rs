@@ -4,26 +4,38 @@ use retinanet_kernels::Level;
 
 use crate::determinism::Determinism;
 
-/// Which CPU instructions the operations use, and whether they may round more than f32 does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arithmetic {
-    /// The instructions. They never change a canonical result.
+/// Where and with which instructions the operations compute, and whether they may round more than f32
+/// does.
+#[derive(Debug, Clone, Copy)]
+pub struct Arithmetic<'a> {
+    /// The CPU instructions. They never change a canonical result.
     pub level: Level,
     /// Whether convolutions may be computed from bfloat16 where this CPU is faster at it: the fast
     /// mode. Without it every result is canonical.
     pub fast: bool,
+    /// The GPU that gets the weights; without one, they stay on the CPU.
+    #[cfg(feature = "cuda")]
+    pub gpu: Option<&'a retinanet_kernels::cuda::Gpu>,
+    /// So that the lifetime means something in every build.
+    pub(crate) marker: std::marker::PhantomData<&'a ()>,
 }
 
-impl Arithmetic {
-    /// What `determinism` asks for, on the instructions of `level`.
+impl Arithmetic<'_> {
+    /// What `determinism` asks for, on the CPU with the instructions of `level`.
     pub fn new(determinism: &Determinism, level: Level) -> Self {
-        Self { level, fast: !determinism.is_strict() }
+        Self { fast: !determinism.is_strict(), ..Self::from(level) }
     }
 }
 
-impl From<Level> for Arithmetic {
-    /// Canonical arithmetic.
+impl From<Level> for Arithmetic<'_> {
+    /// Canonical arithmetic on the CPU.
     fn from(level: Level) -> Self {
-        Self { level, fast: false }
+        Self {
+            level,
+            fast: false,
+            #[cfg(feature = "cuda")]
+            gpu: None,
+            marker: std::marker::PhantomData,
+        }
     }
 }

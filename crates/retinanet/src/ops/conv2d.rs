@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Module, Result, Shape, Tensor};
+#[cfg(feature = "cuda")]
+use retinanet_kernels::conv2d::CudaConv2d;
 use retinanet_kernels::conv2d::{Conv2d as Kernel, Conv2dSpec};
 
 use super::{Arithmetic, OpError, batch};
@@ -16,7 +18,15 @@ const NAME: &str = "retinanet.conv2d";
 /// rounded. Cloning shares the packed weights.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
-    pub(crate) kernel: Arc<Kernel>,
+    weights: Weights,
+}
+
+/// The packed weights, where they are.
+#[derive(Debug, Clone)]
+enum Weights {
+    Cpu(Arc<Kernel>),
+    #[cfg(feature = "cuda")]
+    Gpu(Arc<CudaConv2d>),
 }
 
 impl Conv2d {
@@ -25,20 +35,48 @@ impl Conv2d {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) when a length does not match `spec` or `spec` is not
     /// a convolution (a zero stride, for example).
-    pub fn new(
-        arithmetic: impl Into<Arithmetic>,
+    pub fn new<'a>(
+        arithmetic: impl Into<Arithmetic<'a>>,
         spec: Conv2dSpec,
         weight: &[f32],
         bias: Option<&[f32]>,
     ) -> crate::Result<Self> {
-        let Arithmetic { level, fast } = arithmetic.into();
-        let new = if fast { Kernel::new_fast } else { Kernel::new };
-        Ok(Self { kernel: Arc::new(new(level, spec, weight, bias)?) })
+        let arithmetic = arithmetic.into();
+        #[cfg(feature = "cuda")]
+        if let Some(gpu) = arithmetic.gpu {
+            let conv = CudaConv2d::new(gpu, spec, weight, bias)?;
+            return Ok(Self { weights: Weights::Gpu(Arc::new(conv)) });
+        }
+        let new = if arithmetic.fast { Kernel::new_fast } else { Kernel::new };
+        let kernel = new(arithmetic.level, spec, weight, bias)?;
+        Ok(Self { weights: Weights::Cpu(Arc::new(kernel)) })
+    }
+
+    /// The weights on the CPU.
+    pub(crate) fn on_cpu(&self) -> std::result::Result<&Arc<Kernel>, OpError> {
+        match &self.weights {
+            Weights::Cpu(kernel) => Ok(kernel),
+            #[cfg(feature = "cuda")]
+            Weights::Gpu(_) => Err(OpError::OnGpu { op: NAME }),
+        }
+    }
+
+    /// The weights on the GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_gpu(&self) -> std::result::Result<&CudaConv2d, OpError> {
+        match &self.weights {
+            Weights::Gpu(conv) => Ok(conv),
+            Weights::Cpu(_) => Err(OpError::OnCpu { op: NAME }),
+        }
     }
 
     /// The convolution's shape.
     pub fn spec(&self) -> &Conv2dSpec {
-        self.kernel.spec()
+        match &self.weights {
+            Weights::Cpu(kernel) => kernel.spec(),
+            #[cfg(feature = "cuda")]
+            Weights::Gpu(conv) => conv.spec(),
+        }
     }
 
     /// The convolution followed by ReLU, where relu(x) = if x < 0 { +0 } else { x }.
@@ -57,15 +95,15 @@ impl Conv2d {
     pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor) -> Result<Tensor> {
         let input = batch::checked(NAME, "input", input)?;
         let residual = batch::checked(NAME, "residual", residual)?;
-        input.apply_op2(&residual, self.operation(true))
+        input.apply_op2(&residual, self.operation(true)?)
     }
 
     fn apply(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
-        batch::checked(NAME, "input", input)?.apply_op1(self.operation(relu))
+        batch::checked(NAME, "input", input)?.apply_op1(self.operation(relu)?)
     }
 
-    fn operation(&self, relu: bool) -> Operation {
-        Operation { kernel: Arc::clone(&self.kernel), relu }
+    fn operation(&self, relu: bool) -> Result<Operation> {
+        Ok(Operation { kernel: Arc::clone(self.on_cpu()?), relu })
     }
 }
 

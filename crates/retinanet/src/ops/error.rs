@@ -53,6 +53,22 @@ pub enum OpError {
         /// Where it is.
         device: DeviceLocation,
     },
+    /// Weights on a GPU, but tensors of candle's.
+    #[cfg(feature = "cuda")]
+    #[error(
+        "{op}: the weights are on a GPU, where only `Detector` computes with them; for tensors, build the model without a GPU"
+    )]
+    OnGpu {
+        /// The operation.
+        op: &'static str,
+    },
+    /// Weights on the CPU, but a detection on a GPU.
+    #[cfg(feature = "cuda")]
+    #[error("{op}: the weights are on the CPU; build the model with the detector's GPU")]
+    OnCpu {
+        /// The operation.
+        op: &'static str,
+    },
     /// The output would have more elements than can be addressed.
     #[error("{op}: an output of shape {shape:?} is too large")]
     TooLarge {

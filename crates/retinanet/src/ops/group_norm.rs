@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
 use retinanet_kernels::Level;
+#[cfg(feature = "cuda")]
+use retinanet_kernels::norm::CudaGroupNorm;
 use retinanet_kernels::norm::{GroupNormSpec, group_norm_nchw};
 
-use super::{OpError, batch};
+use super::{Arithmetic, OpError, batch};
 
 const NAME: &str = "retinanet.group_norm";
 
@@ -22,6 +24,8 @@ pub struct GroupNorm {
     pub(crate) weight: Arc<[f32]>,
     /// Shift per channel.
     pub(crate) bias: Arc<[f32]>,
+    #[cfg(feature = "cuda")]
+    gpu: Option<Arc<CudaGroupNorm>>,
 }
 
 impl GroupNorm {
@@ -30,8 +34,8 @@ impl GroupNorm {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) when a length is not `spec.channels` or the channels
     /// do not divide into the groups.
-    pub fn new(
-        level: Level,
+    pub fn new<'a>(
+        arithmetic: impl Into<Arithmetic<'a>>,
         spec: GroupNormSpec,
         weight: &[f32],
         bias: &[f32],
@@ -56,7 +60,26 @@ impl GroupNorm {
             }
             .into());
         }
-        Ok(Self { level, spec, weight: weight.into(), bias: bias.into() })
+        let arithmetic = arithmetic.into();
+        #[cfg(feature = "cuda")]
+        let gpu = match arithmetic.gpu {
+            Some(gpu) => Some(Arc::new(CudaGroupNorm::new(gpu, spec, weight, bias)?)),
+            None => None,
+        };
+        Ok(Self {
+            level: arithmetic.level,
+            spec,
+            weight: weight.into(),
+            bias: bias.into(),
+            #[cfg(feature = "cuda")]
+            gpu,
+        })
+    }
+
+    /// The parameters on the GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_gpu(&self) -> std::result::Result<&CudaGroupNorm, OpError> {
+        self.gpu.as_deref().ok_or(OpError::OnCpu { op: NAME })
     }
 
     /// The normalisation followed by ReLU.
@@ -93,7 +116,7 @@ impl CustomOp1 for Operation {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let input = batch::Batch::new(NAME, "input", storage, layout)?;
         let [_, channels, h, w] = input.shape;
-        let GroupNorm { level, spec, weight, bias } = &self.norm;
+        let GroupNorm { level, spec, weight, bias, .. } = &self.norm;
         if channels != spec.channels {
             return Err(OpError::Shape {
                 op: NAME,

@@ -5,6 +5,8 @@ mod box_coder;
 mod config;
 mod error;
 mod nms;
+#[cfg(feature = "cuda")]
+mod selected;
 mod threshold;
 mod top_k;
 
@@ -15,6 +17,8 @@ mod tests;
 pub use blocked::BlockedLevel;
 pub use config::PostprocessConfig;
 pub use error::PostprocessError;
+#[cfg(feature = "cuda")]
+pub(crate) use selected::SelectedLevel;
 pub use top_k::Candidate;
 
 use retinanet_kernels::with_ieee;

@@ -142,7 +142,7 @@ fn all_finite_below(block: &[f32], bound: f32) -> bool {
 /// With s for our sigmoid and e = 2^-20 for its relative error, x < b gives
 /// s(x) <= exact(x) (1 + e) <= exact(b) (1 + e) <= s(b) (1 + e) / (1 - e) < s(b) (1 + 2^-16), so b
 /// need only satisfy s(b) (1 + 2^-16) <= score. Bisection finds nearly the greatest such b.
-fn logit_bound(score: f32) -> f32 {
+pub(crate) fn logit_bound(score: f32) -> f32 {
     let safe = |logit: f32| retinanet_kernels::sigmoid(logit) * (1.0 + SIGMOID_MARGIN) <= score;
     if !safe(LOWEST_BOUND) {
         return f32::MIN;
