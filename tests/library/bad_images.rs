@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::DType;
 use retinanet::determinism::Determinism;
-use retinanet::{Image, Mask, OverlayStyle, device};
+use retinanet::{Device, Image, Mask, OverlayStyle};
 use retinanet_examples::PHOTO;
 use retinanet_tests::demo::{builder, detector, photo};
 
@@ -90,9 +90,14 @@ fn outputs_that_cannot_be_written_name_the_path_and_leave_nothing() {
 #[test]
 fn a_device_this_build_lacks_is_an_error_that_says_how_to_get_it() {
     if !cfg!(feature = "cuda") {
-        contains(&device("cuda").unwrap_err(), &["\"cuda\"", "build with `--features cuda`"]);
+        for determinism in [Determinism::default(), Determinism::fast()] {
+            let builder = builder().determinism(determinism).device(Device::Cuda(1));
+            let error = builder.build().unwrap_err();
+            contains(&error, &["cuda:1", "build with `--features cuda`", "answers are the same"]);
+        }
     }
-    contains(&device("tpu").unwrap_err(), &["\"tpu\"", "expected `cpu`, `cuda` or `cuda:N`"]);
+    let error = "tpu".parse::<Device>().unwrap_err();
+    contains(&error, &["\"tpu\"", "expected `cpu`, `cuda` or `cuda:N`"]);
 }
 
 #[test]

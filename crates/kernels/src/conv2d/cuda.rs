@@ -1,8 +1,9 @@
 //! Convolution on a GPU.
 
 use super::{Algorithm, Conv2dSpec, winograd};
+use crate::buffer::Shared;
 use crate::cuda::{Argument, Buffer, Gpu, ITEMS, Item, Items, Map, Parameter, int};
-use crate::{Error, Result};
+use crate::{Error, Result, parallel};
 
 /// A convolution with its weights on a GPU: bit for bit the results of [`Conv2d`](super::Conv2d).
 #[derive(Debug)]
@@ -125,15 +126,7 @@ impl CudaConv2d {
         let columns = columns(&spec);
         let form = match Algorithm::of(&spec) {
             Algorithm::Winograd => {
-                let mut weights = vec![0.0; winograd::POINTS * inputs * columns];
-                for (n, kernels) in weight.chunks_exact(inputs * 9).enumerate() {
-                    for (ci, kernel) in kernels.chunks_exact(9).enumerate() {
-                        let points = winograd::weight_2d(kernel);
-                        for (point, value) in points.into_iter().flatten().enumerate() {
-                            weights[(point * inputs + ci) * columns + n] = value;
-                        }
-                    }
-                }
+                let weights = winograd_weights(&spec, weight, columns);
                 Form::Winograd { weights: gpu.copy_of(&weights)? }
             }
             Algorithm::Direct => {
@@ -293,6 +286,26 @@ impl CudaConv2d {
     fn bias_pointer(&self) -> &u64 {
         self.bias.as_ref().map_or(&0, Buffer::pointer)
     }
+}
+
+/// (point, input channel, columns), by the transform of the CPU.
+fn winograd_weights(spec: &Conv2dSpec, weight: &[f32], columns: usize) -> Vec<f32> {
+    let inputs = spec.in_channels;
+    let mut weights = vec![0.0; winograd::POINTS * inputs * columns];
+    let shared = Shared::new(&mut weights);
+    parallel::for_each(inputs, |ci| {
+        // SAFETY: each task has its own input channel's row of every point.
+        let mut rows: [&mut [f32]; winograd::POINTS] = std::array::from_fn(|point| unsafe {
+            shared.part((point * inputs + ci) * columns, columns)
+        });
+        for (n, kernels) in weight.chunks_exact(inputs * 9).enumerate() {
+            let points = winograd::weight_2d(&kernels[ci * 9..][..9]);
+            for (row, value) in rows.iter_mut().zip(points.into_iter().flatten()) {
+                row[n] = value;
+            }
+        }
+    });
+    weights
 }
 
 /// Columns of the weights: output channels, padded so that rows stay aligned.

@@ -48,9 +48,7 @@ impl Prepared {
         match &self.engine {
             Engine::Cpu(_) => Arithmetic::new(determinism, self.level),
             #[cfg(feature = "cuda")]
-            Engine::Cuda(gpu) => {
-                Arithmetic { gpu: Some(gpu), ..Arithmetic::new(determinism, self.level) }
-            }
+            Engine::Cuda(gpu) => Arithmetic::new(determinism, self.level).on(gpu),
         }
     }
 }
@@ -132,7 +130,7 @@ impl DetectorBuilder {
         self
     }
 
-    /// A GPU that is open already, for a model built on it ([`Arithmetic::gpu`]); takes precedence over
+    /// A GPU that is open already, for a model built on it ([`Arithmetic::on`]); takes precedence over
     /// [`DetectorBuilder::device`].
     #[cfg(feature = "cuda")]
     pub fn gpu(mut self, gpu: retinanet_kernels::cuda::Gpu) -> Self {

@@ -1,6 +1,8 @@
 //! How a network's operations compute.
 
 use retinanet_kernels::Level;
+#[cfg(feature = "cuda")]
+use retinanet_kernels::cuda::Gpu;
 
 use crate::determinism::Determinism;
 
@@ -15,9 +17,18 @@ pub struct Arithmetic<'a> {
     pub fast: bool,
     /// The GPU that gets the weights; without one, they stay on the CPU.
     #[cfg(feature = "cuda")]
-    pub gpu: Option<&'a retinanet_kernels::cuda::Gpu>,
-    /// So that the lifetime means something in every build.
-    pub(crate) marker: std::marker::PhantomData<&'a ()>,
+    pub(crate) gpu: Option<&'a Gpu>,
+    #[cfg(not(feature = "cuda"))]
+    marker: std::marker::PhantomData<&'a ()>,
+}
+
+#[cfg(feature = "cuda")]
+impl<'a> Arithmetic<'a> {
+    /// The same, with the weights on a GPU: for a [`Detector`](crate::Detector) on it.
+    #[must_use]
+    pub fn on(self, gpu: &'a Gpu) -> Self {
+        Self { gpu: Some(gpu), ..self }
+    }
 }
 
 impl Arithmetic<'_> {
@@ -35,6 +46,7 @@ impl From<Level> for Arithmetic<'_> {
             fast: false,
             #[cfg(feature = "cuda")]
             gpu: None,
+            #[cfg(not(feature = "cuda"))]
             marker: std::marker::PhantomData,
         }
     }

@@ -24,6 +24,8 @@ pub use max_pool2d::MaxPool2d;
 pub use relu::Relu;
 pub use retinanet_kernels::Level;
 pub use retinanet_kernels::conv2d::Conv2dSpec;
+#[cfg(feature = "cuda")]
+pub use retinanet_kernels::cuda::{CudaError, Gpu, Nvidia};
 pub use retinanet_kernels::norm::GroupNormSpec;
 pub use retinanet_kernels::pool::MaxPool2dSpec;
 pub use upsample_add::UpsampleAdd;

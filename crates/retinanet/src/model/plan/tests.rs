@@ -115,7 +115,7 @@ fn running_the_same_sizes_again_soon_takes_no_new_memory() {
 struct Names(Vec<(String, usize)>);
 
 impl Observer for Names {
-    fn stage(&mut self, stage: &str, maps: &[Map]) -> Result<()> {
+    fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
         self.0.push((stage.to_owned(), maps.len()));
         Ok(())
     }
@@ -142,14 +142,14 @@ fn the_observer_sees_every_stage_in_order_with_a_map_for_each_image() {
 fn an_observers_error_ends_the_run() {
     struct Refuses;
     impl Observer for Refuses {
-        fn stage(&mut self, stage: &str, _: &[Map]) -> Result<()> {
+        fn stage(&mut self, stage: &str, _: &[&dyn FeatureMap]) -> Result<()> {
             Err(candle_core::Error::Msg(format!("seen {stage}")).into())
         }
     }
     let images = images();
     let model = build(&configs()[2]);
     let error = model.run(&canvases(&images), &mut Workspace::default(), &mut Refuses).unwrap_err();
-    assert!(error.to_string().contains("seen stem"), "{error}");
+    assert!(error.to_string().contains("seen input"), "{error}");
 }
 
 #[test]
