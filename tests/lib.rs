@@ -5,4 +5,5 @@ pub mod float_env;
 pub mod generator;
 pub mod new_process;
 pub mod parity_data;
+pub mod parity_models;
 pub mod reduced;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use retinanet::Image;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -100,9 +101,10 @@ pub struct TensorSample {
     pub values: Vec<f32>,
 }
 
-/// A file of the repository.
+/// A file of the repository: where this was built, or, on another machine, below the current folder.
 pub fn in_repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if built.exists() { built } else { path.into() }
 }
 
 impl ParityData {
@@ -142,21 +144,21 @@ impl DrawnWeights {
 }
 
 impl Case {
-    /// The picture's RGB bytes, proved to be those that torchvision saw. `photo`: width, height and
-    /// RGB bytes of the bundled one.
+    /// The picture, proved to be the one that torchvision saw.
     ///
     /// # Panics
-    /// When they are not.
-    pub fn rgb(&self, photo: impl FnOnce() -> ([usize; 2], Vec<u8>)) -> Vec<u8> {
+    /// When it is not.
+    pub fn image(&self) -> Image {
         let rgb = match self.picture {
             PictureSource::Seed(seed) => generator::picture(seed, self.width, self.height),
             PictureSource::Roll(roll) => {
-                let (size, photo) = photo();
-                generator::rolled(&photo, size, self.width, self.height, roll)
+                let photo = Image::open(in_repository("examples/assets/astronaut.png")).unwrap();
+                let size = [photo.width(), photo.height()];
+                generator::rolled(photo.as_rgb8(), size, self.width, self.height, roll)
             }
         };
         assert_eq!(hex(&Sha256::digest(&rgb)), self.picture_sha256, "picture made here");
-        rgb
+        Image::from_rgb8(self.width, self.height, rgb).unwrap()
     }
 }
 

@@ -3,14 +3,13 @@
 //! The data keeps clear of pictures whose answer rounding could change (see `golden/margins.py`), so
 //! the detections must be the same ones in the same order, ties aside.
 
-mod models;
-
 use candle_core::{Device, Tensor};
-use retinanet::image::Image;
 use retinanet::model::{RetinaNet, RetinaNetOutput};
+use retinanet::ops::Level;
 use retinanet::postprocess::{ImageSizes, LevelOutput, ScoredBox};
 use retinanet_tests::generator;
-use retinanet_tests::parity_data::{Case, ParityData, TensorSample, in_repository};
+use retinanet_tests::parity_data::{Case, ParityData, TensorSample};
+use retinanet_tests::parity_models::model;
 
 /// On scores.
 const SCORE: f32 = 1e-4;
@@ -95,11 +94,6 @@ impl Worst {
     }
 }
 
-fn photo() -> ([usize; 2], Vec<u8>) {
-    let image = Image::open(in_repository("examples/assets/astronaut.png")).unwrap();
-    ([image.width(), image.height()], image.as_rgb8().to_vec())
-}
-
 /// The steps from logits to detections, as the detector takes them.
 fn postprocess(model: &RetinaNet, output: &RetinaNetOutput, sizes: ImageSizes) -> Vec<ScoredBox> {
     let grids = output.grid_sizes();
@@ -122,7 +116,7 @@ fn postprocess(model: &RetinaNet, output: &RetinaNetOutput, sizes: ImageSizes) -
 
 fn check(model: &RetinaNet, data: &ParityData, case: &Case) {
     let what = format!("{} {}x{}", data.model, case.width, case.height);
-    let image = Image::from_rgb8(case.width, case.height, case.rgb(photo)).unwrap();
+    let image = case.image();
     let input = model.config().transform.apply(&image).unwrap();
     assert_eq!((input.resized, input.padded), (case.resized, case.padded), "{what}");
     let [height, width] = input.padded;
@@ -154,10 +148,7 @@ fn check(model: &RetinaNet, data: &ParityData, case: &Case) {
 
 fn answers_as_torchvision(name: &str) {
     let data = ParityData::read(name);
-    let model = match &data.weights {
-        Some(drawn) => models::drawn(name, drawn),
-        None => models::demo(),
-    };
+    let model = model(&data, Level::from_env().unwrap().into());
     for case in &data.cases {
         check(&model, &data, case);
     }

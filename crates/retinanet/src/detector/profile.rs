@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::Detector;
 use super::engine::{Engine, with_workspace};
 use crate::Result;
-use crate::model::plan::{Canvas, FeatureMap, Observer};
+#[cfg(feature = "cuda")]
+use crate::model::plan::OnGpu;
+use crate::model::plan::{Canvas, FeatureMap, NoObserver, Observer};
 
 /// How long one stage of the network took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +47,52 @@ impl Detector {
     /// # Errors
     /// The canvas is too small for the network, or too large to allocate.
     pub fn profile_network(&self, size: [usize; 2], images: usize) -> Result<Vec<StageTime>> {
-        let shape = [images, 3, size[0], size[1]];
-        let values = shape[1..].iter().try_fold(1usize, |n, side| n.checked_mul(*side));
+        let mut stages = Vec::new();
+        self.on_pattern(size, images, |network| {
+            let mut watch = Stopwatch { last: Instant::now(), stages: Vec::new() };
+            network(&mut watch)?;
+            stages = watch.stages;
+            Ok(())
+        })?;
+        let counted = self.model.multiply_adds(size)?;
+        for (stage, (_, multiply_adds)) in stages.iter_mut().zip(counted) {
+            stage.multiply_adds = multiply_adds.saturating_mul(images as u64);
+        }
+        Ok(stages)
+    }
+
+    /// As [`Detector::profile_network`], `runs` times without looking at the stages (a GPU would have to
+    /// wait for each): the time of each run.
+    ///
+    /// # Errors
+    /// As [`Detector::profile_network`].
+    pub fn time_network(
+        &self,
+        size: [usize; 2],
+        images: usize,
+        runs: usize,
+    ) -> Result<Vec<Duration>> {
+        let mut times = Vec::with_capacity(runs);
+        self.on_pattern(size, images, |network| {
+            for _ in 0..runs {
+                let start = Instant::now();
+                network(&mut NoObserver)?;
+                times.push(start.elapsed());
+            }
+            Ok(())
+        })?;
+        Ok(times)
+    }
+
+    /// Hands `task` a function that runs the network on a fixed pattern, and returns when it is done.
+    fn on_pattern(
+        &self,
+        size: [usize; 2],
+        images: usize,
+        task: impl FnOnce(&mut dyn FnMut(&mut dyn Observer) -> Result<()>) -> Result<()> + Send,
+    ) -> Result<()> {
+        let shape = [3, size[0], size[1]];
+        let values = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
         let values =
             values.filter(|n| *n <= 3 * crate::image::MAX_INPUT_PIXELS).ok_or_else(|| {
                 super::DetectorError::Setting {
@@ -57,30 +103,27 @@ impl Detector {
             })?;
         let canvas: Vec<f32> =
             (0..values).map(|i| (i * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
-        self.pool.install(|| {
-            let mut watch = Stopwatch { last: Instant::now(), stages: Vec::new() };
-            match &self.engine {
-                Engine::Cpu(workspaces) => with_workspace(workspaces, |workspace| -> Result<()> {
-                    let canvases = vec![Canvas { data: &canvas, size }; images];
-                    for found in self.model.run(&canvases, workspace, &mut watch)? {
+        self.pool.install(|| match &self.engine {
+            Engine::Cpu(workspaces) => with_workspace(workspaces, |workspace| {
+                let canvases = vec![Canvas { data: &canvas, size }; images];
+                task(&mut |observer| {
+                    for found in self.model.run(&canvases, workspace, observer)? {
                         let maps = found.cls_logits.into_iter().chain(found.bbox_regression);
                         workspace.give_all(maps);
                     }
                     Ok(())
-                })?,
-                #[cfg(feature = "cuda")]
-                Engine::Cuda(gpu) => {
-                    use retinanet_kernels::cuda::Map;
-                    let canvas = || Map::from_chw(gpu, 3, size, &canvas);
-                    let canvases = (0..images).map(|_| canvas()).collect::<Result<Vec<_>, _>>()?;
-                    self.model.run(&canvases, &mut crate::model::plan::OnGpu, &mut watch)?;
-                }
+                })
+            }),
+            #[cfg(feature = "cuda")]
+            Engine::Cuda(gpu) => {
+                let canvas = || retinanet_kernels::cuda::Map::from_chw(gpu, 3, size, &canvas);
+                let canvases = (0..images).map(|_| canvas()).collect::<Result<Vec<_>, _>>()?;
+                gpu.synchronize()?;
+                task(&mut |observer| {
+                    self.model.run(&canvases, &mut OnGpu, observer)?;
+                    Ok(gpu.synchronize()?)
+                })
             }
-            let counted = self.model.multiply_adds(size)?;
-            for (stage, (_, multiply_adds)) in watch.stages.iter_mut().zip(counted) {
-                stage.multiply_adds = multiply_adds.saturating_mul(images as u64);
-            }
-            Ok(watch.stages)
         })
     }
 }

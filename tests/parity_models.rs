@@ -9,12 +9,24 @@ use retinanet::model::{
     AnchorConfig, BatchNormConfig, ExtraLevels, FpnConfig, GroupNormConfig, HeadConfig,
     ResNetConfig, ResNetDepth, RetinaNet, RetinaNetConfig, expected_tensors,
 };
+use retinanet::ops::Arithmetic;
 use retinanet::postprocess::PostprocessConfig;
 use retinanet::weights::{Checkpoint, ExpectedTensor};
-use retinanet_tests::parity_data::{DrawnWeights, in_repository};
 
-/// The model of that name with the weights torchvision had.
-pub fn drawn(name: &str, weights: &DrawnWeights) -> RetinaNet {
+use crate::parity_data::{DrawnWeights, ParityData, in_repository};
+
+/// The model that the data is about, with the weights torchvision had.
+///
+/// # Panics
+/// For data of no known model, or a GPU without room.
+pub fn model(data: &ParityData, arithmetic: Arithmetic<'_>) -> RetinaNet {
+    match &data.weights {
+        Some(weights) => drawn(&data.model, weights, arithmetic),
+        None => demo(arithmetic),
+    }
+}
+
+fn drawn(name: &str, weights: &DrawnWeights, arithmetic: Arithmetic<'_>) -> RetinaNet {
     let config = match name {
         "v1" => RetinaNetConfig::resnet50_fpn(),
         "v2" => RetinaNetConfig::resnet50_fpn_v2(),
@@ -35,11 +47,11 @@ pub fn drawn(name: &str, weights: &DrawnWeights) -> RetinaNet {
         })
         .collect();
     let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    RetinaNet::new(&config, vb).unwrap()
+    RetinaNet::with_arithmetic(&config, arithmetic, vb).unwrap()
 }
 
 /// The bundled checkpoint's model.
-pub fn demo() -> RetinaNet {
+fn demo(arithmetic: Arithmetic<'_>) -> RetinaNet {
     let path = in_repository("examples/assets/person_r18.safetensors");
     let checkpoint = Checkpoint::open(path).unwrap();
     let config = RetinaNetConfig::from_json(&checkpoint.metadata()["config"]).unwrap();
@@ -50,7 +62,7 @@ pub fn demo() -> RetinaNet {
         .collect();
     let loaded = checkpoint.load(&expected).unwrap();
     let vb = loaded.into_var_builder(DType::F32, &Device::Cpu);
-    RetinaNet::new(&config, vb).unwrap()
+    RetinaNet::with_arithmetic(&config, arithmetic, vb).unwrap()
 }
 
 fn odd() -> RetinaNetConfig {
