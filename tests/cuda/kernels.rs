@@ -1,5 +1,7 @@
 //! Every GPU kernel against its CPU twin, bit for bit, at ragged sizes.
 
+use std::sync::Arc;
+
 use retinanet_kernels::conv2d::{Algorithm, Conv2d, Conv2dSpec, CudaConv2d, CudaItem};
 use retinanet_kernels::cuda::{Gpu, Map, source};
 use retinanet_kernels::norm::{CudaGroupNorm, GroupNormSpec, group_norm_nchw};
@@ -12,7 +14,7 @@ use retinanet_kernels::select::{Selected, select_cuda};
 use retinanet_kernels::upsample::{upsample_nearest_add_cuda, upsample_nearest_add_nchw};
 use retinanet_kernels::{Level, exp, sigmoid};
 
-use crate::emulator::{Chip, emulated, kernel_names};
+use crate::emulator::{Chip, Emulator, emulated, kernel_names};
 
 /// Values of all sizes and signs, some of them zeros of both signs, from a fixed sequence.
 pub fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -105,16 +107,27 @@ fn check_convolution(gpu: &Gpu, spec: Conv2dSpec, sizes: &[[usize; 2]], seed: u6
     }
 }
 
+/// The kernels of all chips' emulators, and that every tile size of `kind` is among them.
+fn assert_all_tiles(kind: &str, emulators: &[Arc<Emulator>]) {
+    let started: Vec<_> = emulators.iter().flat_map(|emulator| emulator.started()).collect();
+    for size in ["small", "medium", "large"] {
+        let name = format!("{kind}_{size}");
+        assert!(started.contains(&&*name), "{name} was never started");
+    }
+}
+
 #[test]
 fn direct_convolutions_equal_the_cpu() {
+    let mut emulators = Vec::new();
     for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+        let Some((gpu, emulator)) = emulated(chip) else { return };
+        emulators.push(emulator);
         let cases = [
             (spec([3, 17], 7, 2, 3), vec![[37, 53], [1, 1], [8, 8]]),
             (spec([19, 130], 3, 2, 1), vec![[13, 9]]),
             (spec([5, 7], 3, 1, 1), vec![[6, 5], [2, 3]]),
             (spec([33, 40], 1, 1, 0), vec![[5, 7], [16, 16], [1, 1]]),
-            (spec([64, 256], 1, 1, 0), vec![[11, 13]]),
+            (spec([64, 256], 1, 1, 0), vec![[11, 11]]),
             (spec([20, 31], 1, 2, 0), vec![[9, 14]]),
             (spec([1, 1], 1, 1, 0), vec![[1, 1]]),
             (spec([8, 5], 2, 3, 0), vec![[7, 7], [2, 2]]),
@@ -124,23 +137,28 @@ fn direct_convolutions_equal_the_cpu() {
             check_convolution(&gpu, spec, &sizes, seed);
         }
     }
+    assert_all_tiles("direct", &emulators);
 }
 
 #[test]
 fn winograd_convolutions_equal_the_cpu() {
+    let mut emulators = Vec::new();
     for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+        let Some((gpu, emulator)) = emulated(chip) else { return };
+        emulators.push(emulator);
         let cases = [
             (spec([16, 16], 3, 1, 1), vec![[1, 1], [4, 4], [5, 9], [13, 7]]),
             (spec([37, 130], 3, 1, 1), vec![[17, 23], [3, 50]]),
             (spec([16, 36], 3, 1, 0), vec![[3, 3], [11, 6]]),
             (spec([64, 64], 3, 1, 2), vec![[30, 41]]),
+            (spec([17, 128], 3, 1, 1), vec![[40, 47]]),
         ];
         for (seed, (spec, sizes)) in (1u64..).zip(cases) {
             assert_eq!(Algorithm::of(&spec), Algorithm::Winograd);
             check_convolution(&gpu, spec, &sizes, seed);
         }
     }
+    assert_all_tiles("winograd_multiply", &emulators);
 }
 
 #[test]
@@ -363,6 +381,15 @@ fn wrong_shapes_are_refused_before_anything_starts() {
     assert!(CudaConv2d::new(&gpu, spec([2, 3], 3, 1, 1), &[0.0; 53], None).is_err());
     assert!(Map::from_chw(&gpu, 2, [4, 4], &[0.0; 31]).is_err());
     assert!(emulator.started().is_empty());
+}
+
+#[test]
+fn more_channels_than_a_launch_takes_are_refused_by_name() {
+    let Some((gpu, _)) = emulated(Chip::default()) else { return };
+    let many = Map::from_chw(&gpu, 65_536, [1, 1], &vec![0.0; 65_536]).unwrap();
+    let spec = MaxPool2dSpec { kernel: [1, 1], stride: [1, 1], padding: [0, 0] };
+    let error = max_pool2d_cuda(&spec, &many).unwrap_err().to_string();
+    assert!(error.contains("max_pool: 65536 channels"), "{error}");
 }
 
 #[test]

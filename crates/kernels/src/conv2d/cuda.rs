@@ -70,6 +70,9 @@ struct Tile {
     rows: usize,
     columns: usize,
     threads: usize,
+    /// Time of one block on a multiprocessor of its own, in arbitrary units: large tiles use what they
+    /// fetch more often.
+    cost: usize,
 }
 
 const TILES: [Tile; 3] = [
@@ -78,28 +81,31 @@ const TILES: [Tile; 3] = [
         rows: 128,
         columns: 128,
         threads: 256,
+        cost: 16,
     },
     Tile {
         kernels: ["direct_medium", "winograd_multiply_medium"],
         rows: 64,
         columns: 64,
         threads: 256,
+        cost: 6,
     },
     Tile {
         kernels: ["direct_small", "winograd_multiply_small"],
         rows: 32,
         columns: 32,
         threads: 64,
+        cost: 3,
     },
 ];
 
 impl Tile {
-    /// The largest that wastes no more than half its columns and still gives every multiprocessor work.
+    /// The one that is done first, when blocks are dealt out over the multiprocessors. It decides no bit.
     fn of(rows: usize, columns: usize, products: usize, multiprocessors: usize) -> &'static Self {
         let blocks =
             |tile: &Self| rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * products;
-        let fits = |tile: &&Self| columns > tile.columns / 2 && blocks(tile) >= multiprocessors;
-        TILES.iter().find(fits).unwrap_or(&TILES[2])
+        let time = |tile: &&Self| blocks(tile).div_ceil(multiprocessors) * tile.cost;
+        TILES.iter().min_by_key(time).unwrap_or(&TILES[0])
     }
 }
 

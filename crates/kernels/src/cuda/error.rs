@@ -64,6 +64,16 @@ pub enum CudaError {
         /// What the driver says.
         reason: String,
     },
+    /// More channels than a launch can spread over blocks.
+    #[error(
+        "{kernel}: {values} channels; a GPU takes at most 65535 here: use the CPU, whose answers are the same"
+    )]
+    TooManyChannels {
+        /// What was to be started.
+        kernel: &'static str,
+        /// How many.
+        values: usize,
+    },
     /// A problem larger than a launch can address.
     #[error(
         "{what} has {values} values; a GPU launch addresses at most 2147483647: use a smaller image"

@@ -32,6 +32,9 @@ impl Drop for Shared {
     }
 }
 
+/// Blocks along y and z of a launch, in every generation of GPUs.
+const MOST_BLOCKS: usize = 65_535;
+
 /// Memory this many times too large is left for those who need it...
 const LOOSE: usize = 4;
 /// ... unless it is small anyway (bytes).
@@ -112,6 +115,9 @@ impl Gpu {
     ) -> Result<()> {
         if blocks.contains(&0) {
             return Ok(());
+        }
+        if let Some(values) = blocks[1..].iter().find(|blocks| **blocks > MOST_BLOCKS) {
+            return Err(CudaError::TooManyChannels { kernel, values: *values }.into());
         }
         // SAFETY: the caller's.
         unsafe { self.shared.driver.launch(&Launch { kernel, blocks, threads, arguments }) }
