@@ -19,6 +19,8 @@ build() {
     cargo build --release --workspace --features retinanet-tests/cuda --bin gpu_check
     mkdir -p target/gpu
     cp "${CARGO_TARGET_DIR:-target}/release/gpu_check" "$program"
+    # It may have to travel.
+    strip "$program" 2>/dev/null || true
 }
 
 run() {
