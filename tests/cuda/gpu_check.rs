@@ -1,7 +1,11 @@
 //! On a machine with a GPU: is every stage the CPU's to the bit, and how fast is it? Prints tables; the
 //! exit status is 1 where a bit differs. `run_on_gpu.sh` beside it builds and runs it.
 //!
-//!     gpu_check [--quick] [--runs N] [--json FILE]
+//!     gpu_check [--quick] [--emulate] [--runs N] [--json FILE]
+
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "emulator.rs"]
+mod emulator;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,18 +23,21 @@ use serde_json::json;
 struct Options {
     /// Small networks only, each once: under a checking tool that slows everything down.
     quick: bool,
+    /// On an emulated GPU: to try this program without one.
+    emulate: bool,
     /// Detections of one picture that must all be equal.
     runs: usize,
     json: Option<String>,
 }
 
 fn options() -> std::result::Result<Options, String> {
-    let mut options = Options { quick: false, runs: 100, json: None };
+    let mut options = Options { quick: false, emulate: false, runs: 100, json: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--quick" => options.quick = true,
+            "--emulate" => options.emulate = true,
             "--runs" => options.runs = value()?.parse().map_err(|_| "--runs needs a number")?,
             "--json" => options.json = Some(value()?),
             _ => return Err(format!("unknown option {word}")),
@@ -102,7 +109,11 @@ fn repeat(name: &str, gpu: &Detector, images: &[Image], runs: usize) -> Result<b
 }
 
 fn check(options: &Options) -> Result<bool> {
-    let (gpu, name) = open(0)?;
+    let emulated = options.emulate.then(|| emulator::emulated(emulator::Chip::default()));
+    let (gpu, name) = match emulated.flatten() {
+        Some((gpu, _)) => (gpu, "an emulated GPU".to_owned()),
+        None => open(0)?,
+    };
     println!("{name}\n\n| model | picture | detections | CPU against GPU |\n|---|---|---|---|");
     let mut same = true;
     let images = [picture(53, 37), picture(64, 40), picture(1, 1)];
