@@ -1,8 +1,9 @@
 //! The numerics contract: what makes a bit a promise, and why each rule is needed.
 //!
 //! This module holds no code. The promise: **the same input gives the same output bits** on every CPU
-//! level, CPU architecture, thread count, tile size, batch, image neighbour and build profile. Every
-//! kernel keeps the rules below, and tests hold it to a naive loop (`reference.rs` beside each) by bits.
+//! level, CPU architecture, thread count, tile size, batch, image neighbour and build profile, and, with
+//! the feature `cuda`, on NVIDIA's GPUs. Every kernel keeps the rules below, and tests hold it to a naive
+//! loop (`reference.rs` beside each) by bits, and a GPU's twin (`.cu` beside each) to the CPU's.
 //!
 //! # Only correctly rounded operations
 //!
@@ -32,8 +33,8 @@
 //!   would hide a NaN or infinity in `b`.
 //! - Then bias, then residual, then activation, each a rounded operation of its own.
 //!
-//! Outside such documented chains nothing is fused. Rust never fuses on its own; device code is compiled
-//! with that turned off.
+//! Outside such documented chains nothing is fused. Rust never fuses on its own; a GPU's code names the
+//! rounding of each operation and is compiled with that turned off, and a test reads it in the PTX.
 //!
 //! # Which algorithm is part of the answer
 //!
