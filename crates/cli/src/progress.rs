@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::interrupt;
+
 /// Quick work shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,8 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template(&template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let shown = bar.clone();
+        interrupt::at_end(move || shown.finish_and_clear());
         Self { bar, started: Instant::now(), shown: false }
     }
 

@@ -1,4 +1,4 @@
-//! Writing files so that a reader never sees half of one.
+//! Writing files so that a reader never sees half of one, and opening what can be read to an end.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -88,6 +88,18 @@ fn try_write(
     Ok(())
 }
 
+/// Opens a regular file for reading. A pipe or a device is refused: opening the one can wait for ever,
+/// reading the other need not end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // Asked before opening: opening a pipe would wait for a writer.
+    let found = std::fs::metadata(path)?;
+    if found.is_file() {
+        return File::open(path);
+    }
+    let what = if found.is_dir() { "a folder" } else { "a pipe or a device" };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a regular file")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +151,18 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         write_atomically(&path, |file| file.write_all(b"x")).unwrap_err();
         assert_eq!(names(folder.path()), ["out.png"]);
+    }
+
+    #[test]
+    fn only_what_has_an_end_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |path: &Path| open_regular(path).unwrap_err().to_string();
+        assert_eq!(told(folder.path()), "it is a folder, not a regular file");
+        #[cfg(unix)]
+        assert_eq!(told(Path::new("/dev/zero")), "it is a pipe or a device, not a regular file");
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"x").unwrap();
+        open_regular(&file).unwrap();
     }
 
     #[cfg(unix)]

@@ -21,7 +21,7 @@ const MAX_ECHO_CHARS: usize = 64;
 pub enum LabelError {
     /// No category has this name.
     #[error(
-        "unknown label {name:?}{}; the model knows {known} categories (`Categories::names` lists them)",
+        "unknown label {name:?}: it is none of the model's {known} categories (`Categories::names` lists them){}",
         suggestion(near)
     )]
     Unknown {
@@ -78,8 +78,8 @@ fn suggestion(near: &[String]) -> String {
     let quoted: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
     match quoted.as_slice() {
         [] => String::new(),
-        [only] => format!(": did you mean {only}?"),
-        [start @ .., last] => format!(": did you mean {} or {last}?", start.join(", ")),
+        [only] => format!("; did you mean {only}?"),
+        [start @ .., last] => format!("; did you mean {} or {last}?", start.join(", ")),
     }
 }
 
@@ -312,8 +312,8 @@ mod tests {
         let coco = Categories::coco_v1();
         assert_eq!(
             message(&coco, "persn"),
-            "unknown label \"persn\": did you mean \"person\"?; the model knows 91 categories \
-             (`Categories::names` lists them)"
+            "unknown label \"persn\": it is none of the model's 91 categories \
+             (`Categories::names` lists them); did you mean \"person\"?"
         );
         for (asked, meant) in [
             ("Person", "person"),

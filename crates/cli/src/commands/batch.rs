@@ -1,7 +1,10 @@
 //! `retinanet batch`.
 
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
@@ -9,7 +12,8 @@ use retinanet::data::{Listing, Shard};
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
-use crate::output::PictureOptions;
+use crate::interrupt;
+use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
 
 /// How many failed images are named on standard error.
@@ -35,8 +39,9 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     pub format: Format,
 
-    /// COCO annotations whose file names give the image ids of `--format coco` [default: the image's
-    /// place in the list, from 0, is its id]
+    /// COCO annotations whose file and category names give the ids of `--format coco`: then the
+    /// results are what `retinanet eval` scores [default: the image's place in the list, from 0, and
+    /// the model's class ids]
     #[arg(long, value_name = "FILE.json")]
     pub annotations: Option<PathBuf>,
 
@@ -92,9 +97,7 @@ impl From<Format> for retinanet::batch::Format {
 pub fn run(args: Args) -> Outcome {
     let shard = args.shard.parse::<Shard>().map_err(|error| Failure::usage(error.to_string()))?;
     if args.annotations.is_some() && args.format != Format::Coco {
-        return Err(Failure::usage(
-            "--annotations gives image ids, which only `--format coco` has",
-        ));
+        return Err(Failure::usage("--annotations gives ids, which only `--format coco` has"));
     }
     let existing = match (args.resume, args.overwrite) {
         (true, _) => Existing::Resume,
@@ -112,9 +115,23 @@ pub fn run(args: Args) -> Outcome {
         existing,
         workers: args.workers,
     };
-    let mut bar = Progress::new(shard.share_of(listing.len()) as u64, "images");
+    let total = shard.share_of(listing.len());
+    let mut bar = Progress::new(total as u64, "images");
+    let done = Arc::new(AtomicUsize::new(0));
+    interrupt::at_end({
+        let done = Arc::clone(&done);
+        let how = if args.overwrite { "--resume in place of --overwrite" } else { "--resume" };
+        move || {
+            let done = done.load(Ordering::Relaxed);
+            let text = format!(
+                "stopped after {done} of {total} images; the same command with {how} goes on"
+            );
+            writeln!(io::stderr(), "{text}").ok();
+        }
+    });
     let mut failures = 0;
     let batch = Batch::new(&detector, listing, config)?;
+    note("labels that are not in the annotations are left out", &batch.labels_left_out());
     let summary = batch.run::<Failure>(
         &args.out,
         |answer: &Answer<'_>| {
@@ -125,6 +142,7 @@ pub fn run(args: Args) -> Outcome {
                 bar.skip(progress.before as u64);
             }
             bar.step();
+            done.store(progress.done, Ordering::Relaxed);
             if let Some(error) = progress.error {
                 failures += 1;
                 if failures <= FAILURES_SHOWN {

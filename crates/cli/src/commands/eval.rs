@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{Align, Table, print, write_text};
+use crate::output::{Align, Table, listed, note, print, write_text};
 use crate::progress::Progress;
 
 /// Scores a model on a data set with COCO annotations: box AP and AR, as pycocotools computes them
@@ -56,9 +56,6 @@ Labels and categories match by name. What the model scores at or below its thres
 torchvision's weights is measured so. A higher threshold lowers AP and AR.
 
 Exit codes: 0 done, 2 usage, 3 an image or the annotations could not be used";
-
-/// How many names a message lists.
-const MAX_LISTED: usize = 10;
 
 /// What is written as JSON.
 #[derive(Debug, Serialize)]
@@ -159,17 +156,11 @@ impl Report {
 
     /// Says on standard error what a reader of the numbers must know.
     fn warn(&self) {
-        let note = |names: &[String], what: &str| {
-            if !names.is_empty() {
-                let text = format!("note: {what} ({}): {}", names.len(), listed(names));
-                eprintln!("{}", crate::output::printable(&text));
-            }
-        };
-        note(&self.missing_images, "missing images are left out");
-        note(&self.only_in_model, "labels that are not in the annotations do not count");
+        note("missing images are left out", &self.missing_images);
+        note("labels that are not in the annotations do not count", &self.only_in_model);
         note(
-            &self.only_in_annotations,
             "categories unknown to the model count as never found; --label chooses others",
+            &self.only_in_annotations,
         );
         if self.evaluation.zero_id_annotations > 0 {
             eprintln!(
@@ -189,16 +180,6 @@ fn missing(truth: &GroundTruth, folder: &Path) -> Outcome<Vec<String>> {
         }
     }
     Ok(missing)
-}
-
-fn listed(names: &[String]) -> String {
-    let first: Vec<String> =
-        names.iter().take(MAX_LISTED).map(|name| format!("{name:?}")).collect();
-    let more = match names.len().saturating_sub(MAX_LISTED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    first.join(", ") + &more
 }
 
 /// What each of the twelve numbers is over: IoU, area, detections per image and category.

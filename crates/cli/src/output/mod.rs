@@ -2,12 +2,14 @@
 
 mod files;
 mod json;
+mod notes;
 mod pictures;
 mod stdout;
 mod table;
 
 pub use files::{OutputPaths, write_text};
 pub use json::{JsonArray, write_json};
+pub use notes::{listed, note};
 pub use pictures::PictureOptions;
 pub use stdout::{print, print_line};
 pub use table::{Align, Table, one_line, printable};

@@ -57,7 +57,8 @@ fn a_file_cut_anywhere_is_continued_to_the_same_bytes() {
 #[cfg(unix)]
 fn ctrl_c_ends_it_soon_and_leaves_whole_lines() {
     let scene = Scene::new(60);
-    let mut child = scene.batch_command("out", &["--threads", "1"]).spawn().unwrap();
+    let mut command = scene.batch_command("out", &["--threads", "1"]);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     let lines = || {
         let file = std::fs::read(scene.path("out")).unwrap_or_default();
@@ -68,7 +69,8 @@ fn ctrl_c_ends_it_soon_and_leaves_whole_lines() {
     }
     let id = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    child.wait().unwrap();
+    let said = exits(&child.wait_with_output().unwrap(), 130);
+    assert!(said.contains("of 64 images; the same command with --resume goes on"), "{said}");
     assert_eq!(scene.read("out").last(), Some(&b'\n'));
     exits(&scene.batch("out", &["--resume"]), 3);
     exits(&scene.batch("plain", &[]), 3);

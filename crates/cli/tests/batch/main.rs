@@ -1,5 +1,6 @@
 //! `retinanet batch` and `retinanet merge`, run as a user runs them.
 
+mod coco;
 mod kills;
 mod pictures;
 mod refusals;

@@ -90,47 +90,6 @@ fn every_image_has_a_record_with_its_answer_or_its_error() {
     assert!(records.iter().any(|record| record["detections"][0]["label"] == "person"));
 }
 
-#[test]
-fn coco_results_hold_the_same_detections_under_the_annotations_ids() {
-    let scene = Scene::new(8);
-    let records = String::from_utf8(plain(&scene, "jsonl")).unwrap();
-    let images: Vec<Value> = records
-        .lines()
-        .enumerate()
-        .map(|(index, line)| {
-            let record: Value = serde_json::from_str(line).unwrap();
-            serde_json::json!({"id": 7 * index + 3, "file_name": record["image"], "width": 1})
-        })
-        .collect();
-    let annotations = serde_json::json!({"images": images, "annotations": [], "info": {}});
-    std::fs::write(scene.path("instances.json"), annotations.to_string()).unwrap();
-    exits(&scene.batch("with", &["--format", "coco", "--annotations", "instances.json"]), 3);
-    exits(&scene.batch("without", &["--format", "coco"]), 3);
-    let read = |name| serde_json::from_slice::<Vec<Value>>(&scene.read(name)).unwrap();
-    let (with, without) = (read("with"), read("without"));
-
-    let mut expected = Vec::new();
-    for (index, line) in records.lines().enumerate() {
-        let record: Value = serde_json::from_str(line).unwrap();
-        for found in record["detections"].as_array().into_iter().flatten() {
-            let corner = |k: usize| found["box"][k].as_f64().unwrap() as f32;
-            let sides = [corner(2) - corner(0), corner(3) - corner(1)];
-            expected.push((index, found["score"].clone(), sides));
-        }
-    }
-    assert!(!expected.is_empty());
-    assert_eq!(with.len(), expected.len());
-    for ((with, without), (index, score, sides)) in with.iter().zip(&without).zip(&expected) {
-        assert_eq!(with["image_id"], 7 * index + 3);
-        assert_eq!(without["image_id"], *index);
-        assert_eq!(&with["score"], score);
-        assert_eq!(with["category_id"], 1);
-        for (side, k) in sides.iter().zip([2, 3]) {
-            assert_eq!(with["bbox"][k].as_f64().unwrap() as f32, *side);
-        }
-    }
-}
-
 /// Run it with RETINANET_PHOTOS=FOLDER.
 #[test]
 fn a_folder_of_photos_gives_the_same_bytes_however_it_is_run() {

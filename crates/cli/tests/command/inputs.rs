@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::{photo, run, run_in};
+use std::process::Command;
+
+use super::{command, photo, run_in};
 
 /// A folder with `a/1.png`, `b/1.png` and a text file.
 fn tree() -> tempfile::TempDir {
@@ -60,11 +62,90 @@ fn a_folder_that_may_not_be_read_ends_with_3() {
     let folder = tree();
     let locked = folder.path().join("a");
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-    // Root may read everything, so the test cannot be made as root.
-    if fs::read_dir(&locked).is_err() {
-        run(&["detect".as_ref(), folder.path()]).failed(3, &["/a\""]);
+    // Root may read everything; what makes it so is taken from the command.
+    let root = fs::read_dir(&locked).is_ok();
+    let mut restricted = Command::new("setpriv");
+    restricted.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+    if root && !restricted.arg("true").output().is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: as root, and without a setpriv that works, no folder is unreadable");
+    } else {
+        let plain = command();
+        for arguments in [&["detect"][..], &["batch", "--out", "out.jsonl"]] {
+            let mut command = if root {
+                let mut command = Command::new("setpriv");
+                command.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+                command.arg(plain.get_program());
+                command
+            } else {
+                command()
+            };
+            command.current_dir(folder.path()).args(arguments).arg(".");
+            let ran = super::Ran::from(command.output().unwrap());
+            ran.failed(3, &["cannot list the folder", "a\": Permission denied"]);
+            assert!(!folder.path().join("out.jsonl").exists());
+        }
     }
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Opening a pipe waits for someone to write to it; a device may have no end.
+#[cfg(target_os = "linux")]
+#[test]
+fn pipes_and_devices_are_refused_at_once() {
+    let folder = tree();
+    let photo = photo();
+    let photo = photo.to_str().unwrap();
+    for name in ["pipe", "pipe.txt"] {
+        let made = Command::new("mkfifo").arg(folder.path().join(name)).status().unwrap();
+        assert!(made.success());
+    }
+    fs::write(folder.path().join("list.txt"), "pipe\n").unwrap();
+    fs::create_dir(folder.path().join("c")).unwrap();
+    fs::rename(folder.path().join("pipe"), folder.path().join("c/1.png")).unwrap();
+    std::os::unix::fs::symlink("c/1.png", folder.path().join("pipe")).unwrap();
+    for arguments in [
+        &["detect", "pipe"][..],
+        &["detect", "/dev/zero"],
+        &["detect", "pipe.txt"],
+        &["detect", "--weights", "./pipe", photo],
+        &["detect", "--weights", "/dev/zero", photo],
+        &["batch", "--out", "out", "list.txt"],
+        &["batch", "--out", "pipe", photo],
+        &["batch", "--out", "new", "--format", "coco", "--annotations", "pipe", photo],
+        &["merge", "new", "pipe"],
+        &["verify", "pipe"],
+        &["verify", "/dev/zero"],
+        &["eval", "--annotations", "pipe", "--images", "."],
+        &["weights", "inspect", "pipe"],
+        &["weights", "convert", "pipe", "new"],
+        &["weights", "verify", "pipe"],
+    ] {
+        let plain = command();
+        let mut command = Command::new("timeout");
+        command.arg("30").arg(plain.get_program()).args(arguments).current_dir(folder.path());
+        super::Ran::from(command.output().unwrap()).failed(3, &["not a regular file"]);
+    }
+    // Among images, it is left out as other things that are no images are.
+    let ran = run_in(folder.path(), &["detect", "--json", "-", "."]).succeeded();
+    assert_eq!(images(&ran), ["a/1.png", "b/1.png"]);
+}
+
+/// The few bytes claim to hold 4 GiB of EXIF data.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_not_taken_on_an_images_word() {
+    let image = "../retinanet/src/image/testdata/exif_of_4_gib.webp";
+    let image = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(image);
+    let plain = command();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 4000000 && exec \"$@\"", "sh"])
+        .arg(plain.get_program())
+        .args(["detect", "--threads", "1"])
+        .arg(image)
+        .output()
+        .unwrap();
+    let ran = super::Ran::from(output).succeeded();
+    assert!(ran.out.contains("9 x 7"), "{}", ran.out);
 }
 
 #[test]

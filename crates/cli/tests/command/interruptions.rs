@@ -5,14 +5,19 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Ran, command, names_in, photo};
+use super::{Ran, asset, command, names_in, photo};
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let photo = photo();
+    let (photo, weights) = (photo(), asset("person_r18.safetensors"));
     for arguments in [
         vec!["detect", "--json", "-", photo.to_str().unwrap(), photo.to_str().unwrap()],
+        vec!["detect", photo.to_str().unwrap(), photo.to_str().unwrap()],
+        vec!["weights", "list"],
+        vec!["weights", "inspect", "--tensors", weights.to_str().unwrap()],
+        vec!["bench", "--size", "64x64", "--runs", "1"],
         vec!["completions", "bash"],
+        vec!["man"],
         vec!["env"],
     ] {
         let mut child = command()

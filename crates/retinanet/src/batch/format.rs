@@ -5,14 +5,18 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Exact, Record};
+use super::record::Record;
+use crate::Result;
+use crate::detection::Detections;
+use crate::eval::CocoDetection;
 
 /// How results are written.
 ///
 /// - [`Jsonl`](Self::Jsonl): one [`Record`] a line, and nothing else.
 /// - [`Coco`](Self::Coco): COCO's results: one array of `{image_id, category_id, bbox: [x, y, width, height], score}`, as
-///   pycocotools' `loadRes` reads it. `category_id` is the model's class id. `image_id` is the one that the
-///   annotations give to the image's name, or else its index in the list, from 0. The first line is `[`, the last
+///   pycocotools' `loadRes` reads it: [`CocoDetection`]s, to the bit those that [`eval`](crate::eval) scores.
+///   `image_id` and `category_id` are those that the annotations give to the image's and the label's name, or else
+///   the index in the list, from 0, and the model's class id. The first line is `[`, the last
 ///   `]`; each line between holds the detections of one image: none for an image without any, a single space
 ///   for one that failed (COCO has no place for errors).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -46,14 +50,6 @@ struct JsonlLine<'a> {
     error: Option<IgnoredAny>,
 }
 
-#[derive(Serialize)]
-struct CocoResult {
-    image_id: u64,
-    category_id: usize,
-    bbox: [Exact; 4],
-    score: Exact,
-}
-
 impl Format {
     /// The file's first bytes.
     pub(super) fn header(self) -> &'static [u8] {
@@ -71,24 +67,25 @@ impl Format {
         }
     }
 
-    /// The line of one image, to be completed by [`Joiner::line`].
-    pub(super) fn body(self, record: &Record, image_id: u64) -> String {
-        match (self, record) {
-            (Self::Jsonl, record) => record.to_json(),
-            (Self::Coco, Record::Failed { .. }) => FAILED.to_owned(),
-            (Self::Coco, Record::Found { detections, .. }) => {
-                let results: Vec<String> = detections
-                    .iter()
-                    .map(|found| {
-                        let [x1, y1, x2, y2] = found.in_image.map(|corner| corner.0);
-                        let bbox = [x1, y1, x2 - x1, y2 - y1].map(Exact);
-                        let (category_id, score) = (found.label_id, found.score);
-                        let result = CocoResult { image_id, category_id, bbox, score };
-                        serde_json::to_string(&result).expect("a result has string keys only")
-                    })
-                    .collect();
-                results.join(",")
-            }
+    /// The line of an image that has an answer, to be completed by [`Joiner::line`].
+    pub(super) fn found(
+        self,
+        name: &str,
+        found: &Detections,
+        results: impl FnOnce() -> Vec<CocoDetection>,
+    ) -> Result<String> {
+        let json = |result| serde_json::to_string(result).expect("a result has string keys only");
+        match self {
+            Self::Jsonl => Ok(Record::found(name, found)?.to_json()),
+            Self::Coco => Ok(results().iter().map(json).collect::<Vec<_>>().join(",")),
+        }
+    }
+
+    /// The line of an image without an answer, to be completed by [`Joiner::line`].
+    pub(super) fn failed(self, name: &str, error: &str) -> String {
+        match self {
+            Self::Jsonl => Record::failed(name, error).to_json(),
+            Self::Coco => FAILED.to_owned(),
         }
     }
 
@@ -141,11 +138,10 @@ impl Joiner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detection::Detections;
     use crate::labels::Categories;
     use crate::postprocess::{Candidate, ScoredBox};
 
-    fn found(count: usize) -> Record {
+    fn found(format: Format, count: usize, image_id: i64) -> String {
         let one = ScoredBox {
             bounding_box: [1.5, 2.0, 4.0, 8.0].into(),
             label_id: 1,
@@ -153,7 +149,8 @@ mod tests {
         };
         let boxes = vec![one; count];
         let detections = Detections::new([10, 20], Categories::coco_v1().into(), &boxes).unwrap();
-        Record::found("1.jpg", &detections).unwrap()
+        let result = |one| CocoDetection::new(image_id, 1, one);
+        format.found("1.jpg", &detections, || detections.iter().map(result).collect()).unwrap()
     }
 
     #[test]
@@ -162,13 +159,13 @@ mod tests {
             let mut joiner = Joiner::default();
             let mut file = Format::Coco.header().to_vec();
             for (id, &count) in counts.iter().enumerate() {
-                let body = Format::Coco.body(&found(count), id as u64);
+                let body = found(Format::Coco, count, id as i64);
                 let line = joiner.line(Format::Coco, body.as_bytes());
                 let parsed = Format::Coco.parse(&line[..line.len() - 1]).unwrap();
                 assert_eq!((parsed.body, parsed.failed), (body.as_bytes(), false));
                 file.extend(line);
             }
-            let failed = Format::Coco.body(&Record::failed("2.jpg", "broken"), 9);
+            let failed = Format::Coco.failed("2.jpg", "broken");
             assert!(Format::Coco.parse(failed.as_bytes()).unwrap().failed);
             file.extend(joiner.line(Format::Coco, failed.as_bytes()));
             file.extend(Format::Coco.footer());
@@ -183,10 +180,10 @@ mod tests {
 
     #[test]
     fn jsonl_lines_tell_name_and_failure() {
-        let json = found(1).to_json();
+        let json = found(Format::Jsonl, 1, 0);
         let parsed = Format::Jsonl.parse(json.as_bytes()).unwrap();
         assert_eq!((parsed.name.as_deref(), parsed.failed), (Some("1.jpg"), false));
-        let json = Record::failed("a\"b", "broken").to_json();
+        let json = Format::Jsonl.failed("a\"b", "broken");
         let parsed = Format::Jsonl.parse(json.as_bytes()).unwrap();
         assert_eq!((parsed.name.as_deref(), parsed.failed), (Some("a\"b"), true));
         assert!(Format::Jsonl.parse(b"{}").is_err());

@@ -1,7 +1,7 @@
 //! What decides an output's bytes, kept in a file beside it.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::format::Format;
 use crate::Result;
 use crate::data::Shard;
 use crate::determinism::{Digest, Mode, Versions};
-use crate::files::write_atomically;
+use crate::files::{open_regular, write_atomically};
 
 /// Written at the start of what is beside an output.
 const KIND: &str = "retinanet-batch-v1";
@@ -30,8 +30,8 @@ pub(super) struct Identity {
     pub(super) shard: String,
     pub(super) images: usize,
     pub(super) list_sha256: Digest,
-    /// Of the COCO ids of all images, where annotations gave them.
-    pub(super) image_ids_sha256: Option<Digest>,
+    /// Of the ids and sizes that COCO annotations gave.
+    pub(super) annotations_sha256: Option<Digest>,
     pub(super) weights_sha256: Option<Digest>,
     pub(super) mode: Mode,
     /// In fast mode, where it takes part in the answer.
@@ -70,11 +70,13 @@ impl Identity {
     pub(super) fn read_beside(output: &Path) -> Result<Self, BatchError> {
         let path = Self::path_beside(output);
         let refuse = |reason: String| BatchError::Sidecar { path: path.clone(), reason };
-        let size = std::fs::metadata(&path).map_err(|error| refuse(error.to_string()))?.len();
-        if size > MAX_BYTES {
+        let mut text = Vec::new();
+        open_regular(&path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text))
+            .map_err(|error| refuse(error.to_string()))?;
+        if text.len() as u64 > MAX_BYTES {
             return Err(refuse(format!("it has more than {MAX_BYTES} bytes")));
         }
-        let text = std::fs::read(&path).map_err(|error| refuse(error.to_string()))?;
         let identity: Self =
             serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
         if identity.kind != KIND {

@@ -1,6 +1,6 @@
 //! Joining the files of all shards into the one that a single run would have written.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::output::{Existing, Lines};
 use super::{BatchError, Summary};
 use crate::Result;
 use crate::data::{ListDigest, Shard};
-use crate::files::write_atomically;
+use crate::files::{open_regular, write_atomically};
 
 /// One shard's file, being read.
 struct Part {
@@ -66,7 +66,7 @@ fn open<P: AsRef<Path>>(shards: &[P]) -> Result<(Identity, Vec<Part>)> {
         let path = path.as_ref();
         let not_a_shard = |reason| BatchError::NotAShard { path: path.to_owned(), reason };
         let unreadable = |source| BatchError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
         if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             return Err(BatchError::Busy { path: path.to_owned() }.into());
         }

@@ -6,10 +6,10 @@
 //! that is the same; [`merge`] joins the files of all [`Shard`](crate::data::Shard)s. The bytes are the same whatever the number of
 //! shards, workers, threads or interruptions.
 
+mod coco_ids;
 mod error;
 mod format;
 mod identity;
-mod image_ids;
 mod merge;
 mod output;
 mod record;

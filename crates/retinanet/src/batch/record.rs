@@ -38,11 +38,11 @@ pub enum Record {
 /// A [`Detection`] with numbers that every reader takes for the same bits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordDetection {
-    pub(super) label_id: usize,
+    label_id: usize,
     label: String,
-    pub(super) score: Exact,
+    score: Exact,
     #[serde(rename = "box")]
-    pub(super) in_image: [Exact; 4],
+    in_image: [Exact; 4],
 }
 
 impl Record {
@@ -89,7 +89,7 @@ impl From<&Detection> for RecordDetection {
 
 /// An f32 in JSON: its shortest digits, or more where they are needed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Exact(pub(super) f32);
+struct Exact(f32);
 
 impl Serialize for Exact {
     /// The shortest digits of an f32 read as f64 and then rounded give other bits for a few values

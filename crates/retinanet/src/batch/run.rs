@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::coco_ids::CocoIds;
 use super::format::Format;
 use super::identity::Identity;
-use super::image_ids::ImageIds;
 use super::output::{Existing, Output};
-use super::record::Record;
 use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
@@ -29,8 +28,10 @@ pub struct BatchConfig {
     pub shard: Shard,
     /// Only detections of these labels are written. Default: all.
     pub labels: Vec<String>,
-    /// COCO annotations whose `file_name`s give the `image_id`s of [`Format::Coco`]. Default: the index in
-    /// the list is the id.
+    /// COCO annotations, whose `file_name`s give the `image_id`s of [`Format::Coco`], and whose categories, by their
+    /// names, the `category_id`s: then the results are those that [`eval`](crate::eval) scores, and
+    /// [`Batch::labels_left_out`] are not among them. Default: the index in the list is the image's id, the
+    /// class id the category's.
     pub annotations: Option<PathBuf>,
     /// Names of what else is written for each image (`overlay`, `masks`): a run that is continued must write the
     /// same. Default: nothing.
@@ -114,7 +115,7 @@ pub struct Batch<'a> {
     detector: &'a Detector,
     listing: Arc<Listing>,
     config: BatchConfig,
-    image_ids: ImageIds,
+    coco_ids: CocoIds,
 }
 
 /// An image of a group: decoded, or why not.
@@ -133,8 +134,8 @@ impl<'a> Batch<'a> {
     /// A batch of everything in `listing`, or of the configured shard.
     ///
     /// # Errors
-    /// [`LabelError`](crate::labels::LabelError) for a label the model does not have; [`BatchError`](super::BatchError) for annotations that
-    /// cannot be used or do not know all images.
+    /// [`LabelError`](crate::labels::LabelError) for a label the model does not have; [`BatchError`](super::BatchError) or
+    /// [`EvalError`](crate::eval::EvalError) for annotations that cannot be used or do not know all images.
     pub fn new(
         detector: &'a Detector,
         listing: impl Into<Arc<Listing>>,
@@ -144,11 +145,18 @@ impl<'a> Batch<'a> {
         for label in &config.labels {
             detector.categories().id_of(label)?;
         }
-        let image_ids = match &config.annotations {
-            Some(annotations) => ImageIds::read(annotations, &listing)?,
-            None => ImageIds::indices(),
+        let coco_ids = match &config.annotations {
+            Some(annotations) => CocoIds::read(annotations, &listing, detector.categories())?,
+            None => CocoIds::indices(),
         };
-        Ok(Self { detector, listing, config, image_ids })
+        Ok(Self { detector, listing, config, coco_ids })
+    }
+
+    /// Labels, of those asked for, that the annotations do not know: their detections are in no results.
+    pub fn labels_left_out(&self) -> Vec<&str> {
+        let asked =
+            |label: &&String| self.config.labels.is_empty() || self.config.labels.contains(label);
+        self.coco_ids.only_in_model().iter().filter(asked).map(String::as_str).collect()
     }
 
     /// Runs it into `out`.
@@ -203,7 +211,11 @@ impl<'a> Batch<'a> {
             shard: self.config.shard,
             ..defaults
         };
-        Loader::new(ImageFiles::new(Arc::clone(&self.listing)), config)
+        let mut files = ImageFiles::new(Arc::clone(&self.listing));
+        if let (Format::Coco, Some(sizes)) = (self.config.format, self.coco_ids.sizes()) {
+            files = files.of_sizes(sizes);
+        }
+        Loader::new(files, config)
     }
 
     /// Detects in everything from the shard's image number `skip` on, until nobody listens.
@@ -316,8 +328,8 @@ impl<'a> Batch<'a> {
         each: &impl Fn(&Answer<'_>) -> Result<(), E>,
     ) -> Result<String, E> {
         let name = self.listing.name(answered.index);
-        let record = match &answered.result {
-            Err(error) => Record::failed(&name, error),
+        match &answered.result {
+            Err(error) => Ok(self.config.format.failed(&name, error)),
             Ok((image, found)) => {
                 let selected;
                 let mut detections = found;
@@ -327,10 +339,10 @@ impl<'a> Batch<'a> {
                 }
                 let relative_path = self.listing.relative_path(answered.index);
                 each(&Answer { relative_path, image, detections })?;
-                Record::found(&name, detections)?
+                let results = || self.coco_ids.results(answered.index, detections);
+                Ok(self.config.format.found(&name, detections, results)?)
             }
-        };
-        Ok(self.config.format.body(&record, self.image_ids.get(answered.index)))
+        }
     }
 
     fn identity(&self) -> Identity {
@@ -343,7 +355,7 @@ impl<'a> Batch<'a> {
             shard: self.config.shard.to_string(),
             images: self.listing.len(),
             list_sha256: self.listing.digest(),
-            image_ids_sha256: self.image_ids.digest(),
+            annotations_sha256: self.coco_ids.digest(self.detector.categories()),
             weights_sha256: environment.weights_sha256,
             mode: environment.mode,
             mode_device: fast.then_some(environment.device),

@@ -1,6 +1,7 @@
 //! Which images are meant: files, lists of files, folders and patterns, in one fixed order.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::DataError;
@@ -8,6 +9,7 @@ use super::paths::{absolute, bytes, common_folder, relative_to};
 use super::search::{ENDINGS, Found, is_pattern, search_folder, search_pattern};
 use crate::Result;
 use crate::determinism::Digest;
+use crate::files::open_regular;
 use sha2::{Digest as _, Sha256};
 
 /// Endings of the files that hold one path a line.
@@ -199,7 +201,8 @@ fn read_list(list: &Path) -> Result<Found, DataError> {
     let unreadable = |source| DataError::Input { path: list.to_owned(), source };
     let folder = absolute(list).map_err(unreadable)?;
     let folder = folder.parent().unwrap_or(Path::new(""));
-    let content = std::fs::read(list).map_err(unreadable)?;
+    let mut content = Vec::new();
+    open_regular(list).and_then(|mut file| file.read_to_end(&mut content)).map_err(unreadable)?;
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
     let mut files = Vec::new();
     for (number, line) in content.split(|&byte| byte == b'\n').enumerate() {

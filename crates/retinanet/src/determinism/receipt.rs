@@ -1,6 +1,5 @@
 //! Receipts: what was answered, to which image, by which weights, in a file anyone can re-run.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::seal::seal;
 use super::{DeterminismError, Digest, Environment, StageDigests};
+use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image, read_file};
 use crate::model::RetinaNetConfig;
 use crate::{Detections, Detector, Result};
@@ -143,7 +143,7 @@ impl Receipt {
         let path = path.as_ref();
         let refuse = |reason: String| DeterminismError::Receipt { name: text(path), reason };
         let mut json = String::new();
-        File::open(path)
+        open_regular(path)
             .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut json))
             .map_err(|error| refuse(format!("it cannot be read: {error}")))?;
         Self::from_json(&json, &text(path))

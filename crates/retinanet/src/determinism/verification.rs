@@ -1,7 +1,6 @@
 //! Re-running a receipt, and saying where this machine parts from the one that wrote it.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::receipt::sha256;
 use super::{Determinism, Digest, Environment, Mode, Receipt, StageDifference};
 use crate::detector::{DetectorBuilder, DetectorError};
+use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image, read_file};
 use crate::labels::Categories;
 use crate::weights::FetchError;
@@ -205,7 +205,7 @@ impl Receipt {
 }
 
 fn hash_file(path: &Path) -> Option<Digest> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     let mut hash = Sha256::new();
     let mut piece = vec![0; 1 << 16];
     loop {

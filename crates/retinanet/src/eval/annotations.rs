@@ -1,7 +1,6 @@
 //! COCO's annotations file: which images hold which boxes.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::EvalError;
 use crate::Result;
+use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image};
 
 /// The largest annotations file read; COCO's own largest has 450 MB.
@@ -188,7 +188,7 @@ impl GroundTruth {
     /// # Errors
     /// [`EvalError::Unlisted`], or [`EvalError::AmbiguousCategory`] for a name of two categories.
     pub fn only_categories<S: AsRef<str>>(&self, names: &[S]) -> Result<Self> {
-        let by_name = self.categories_by_name()?;
+        let by_name = by_name(&self.categories)?;
         let unlisted = |name: &str| EvalError::Unlisted {
             kind: "category",
             target: format!("{:?}", name.chars().take(64).collect::<String>()),
@@ -200,17 +200,18 @@ impl GroundTruth {
         narrowed.annotations.retain(|annotation| kept.contains(&annotation.category_id));
         Ok(narrowed)
     }
+}
 
-    pub(super) fn categories_by_name(&self) -> Result<HashMap<&str, i64>, EvalError> {
-        let mut by_name = HashMap::with_capacity(self.categories.len());
-        for category in &self.categories {
-            if let Some(first) = by_name.insert(category.name.as_str(), category.id) {
-                let (name, second) = (category.name.clone(), category.id);
-                return Err(EvalError::AmbiguousCategory { name, first, second });
-            }
+/// The ids of categories by their names, which must differ.
+pub(super) fn by_name(categories: &[CocoCategory]) -> Result<HashMap<&str, i64>, EvalError> {
+    let mut by_name = HashMap::with_capacity(categories.len());
+    for category in categories {
+        if let Some(first) = by_name.insert(category.name.as_str(), category.id) {
+            let (name, second) = (category.name.clone(), category.id);
+            return Err(EvalError::AmbiguousCategory { name, first, second });
         }
-        Ok(by_name)
     }
+    Ok(by_name)
 }
 
 impl CocoImage {
@@ -236,31 +237,43 @@ impl CocoImage {
     /// the size annotated.
     pub fn open(&self, folder: &Path, options: &DecodeOptions) -> Result<Image> {
         let path = self.path(folder)?;
-        let image = Image::open_with(&path, options)?;
-        let (Some(annotated_width), Some(annotated_height)) = (self.width, self.height) else {
-            return Ok(image);
-        };
-        let fits = |image: &Image| {
-            (image.width() as u64, image.height() as u64) == (annotated_width, annotated_height)
-        };
-        if fits(&image) {
-            return Ok(image);
-        }
-        let stored = DecodeOptions { apply_exif_orientation: false, ..options.clone() };
-        let stored = Image::open_with(&path, &stored)?;
-        if fits(&stored) {
-            return Ok(stored);
-        }
-        let (width, height) = (image.width(), image.height());
-        Err(EvalError::ImageSize { path, width, height, annotated_width, annotated_height }.into())
+        open_as_annotated(&path, &path.to_string_lossy(), options, self.size())
+    }
+
+    /// Width and height, if the file says.
+    pub(crate) fn size(&self) -> Option<[u64; 2]> {
+        Some([self.width?, self.height?])
     }
 }
 
+/// Decodes an image upright or as stored, whichever has the size annotated; `name` is for messages.
+pub(crate) fn open_as_annotated(
+    path: &Path,
+    name: &str,
+    options: &DecodeOptions,
+    size: Option<[u64; 2]>,
+) -> Result<Image> {
+    let image = Image::open_named(path, name, options)?;
+    let Some(annotated) = size else { return Ok(image) };
+    let fits = |image: &Image| [image.width(), image.height()].map(|side| side as u64) == annotated;
+    if fits(&image) {
+        return Ok(image);
+    }
+    let stored = DecodeOptions { apply_exif_orientation: false, ..options.clone() };
+    let stored = Image::open_named(path, name, &stored)?;
+    if fits(&stored) {
+        return Ok(stored);
+    }
+    let (path, [annotated_width, annotated_height]) = (PathBuf::from(name), annotated);
+    let (width, height) = (image.width(), image.height());
+    Err(EvalError::ImageSize { path, width, height, annotated_width, annotated_height }.into())
+}
+
 /// A whole file, within the limit.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
     let unreadable = |source| EvalError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_regular(path).map_err(unreadable)?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(EvalError::FileTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });

@@ -1,6 +1,7 @@
 //! Which of the annotations' categories a model's label is.
 
-use super::{CocoDetection, EvalError, GroundTruth};
+use super::annotations::by_name;
+use super::{CocoCategory, CocoDetection, EvalError, GroundTruth};
 use crate::Result;
 use crate::detection::{Detection, Detections};
 use crate::labels::Categories;
@@ -27,7 +28,11 @@ impl CategoryMap {
     /// [`EvalError::AmbiguousCategory`] if two of the annotations' categories share a name;
     /// [`EvalError::NoCommonCategory`] if nothing matches.
     pub fn new(model: &Categories, truth: &GroundTruth) -> Result<Self> {
-        let by_name = truth.categories_by_name()?;
+        Self::between(model, truth.categories())
+    }
+
+    pub(crate) fn between(model: &Categories, categories: &[CocoCategory]) -> Result<Self> {
+        let by_name = by_name(categories)?;
         let labels = model.names().iter();
         // A label that several class ids share (COCO's `N/A`) selects none of them.
         let unique = |name: &String| model.id_of(name).is_ok();
@@ -36,7 +41,7 @@ impl CategoryMap {
             .collect();
         if to_annotations.iter().all(Option::is_none) {
             let model = listed(model.names().iter().filter(|name| is_label(name)));
-            let annotations = listed(truth.categories().iter().map(|category| &category.name));
+            let annotations = listed(categories.iter().map(|category| &category.name));
             return Err(EvalError::NoCommonCategory { model, annotations }.into());
         }
         let unmatched = model.names().iter().zip(&to_annotations);
@@ -45,7 +50,7 @@ impl CategoryMap {
             .map(|(name, _)| name.clone())
             .collect();
         let missing = |name: &&String| model.id_of(name).is_err();
-        let only_in_annotations = truth.categories().iter().map(|category| &category.name);
+        let only_in_annotations = categories.iter().map(|category| &category.name);
         let only_in_annotations = only_in_annotations.filter(missing).cloned().collect();
         Ok(Self { to_annotations, only_in_model, only_in_annotations })
     }

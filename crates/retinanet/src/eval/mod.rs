@@ -37,6 +37,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 
 pub use annotations::{Annotation, CocoCategory, CocoImage, GroundTruth};
+pub(crate) use annotations::{open_as_annotated, read as read_annotations};
 pub use categories::CategoryMap;
 pub use detections::CocoDetection;
 pub use error::EvalError;

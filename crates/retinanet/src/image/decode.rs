@@ -168,10 +168,14 @@ pub(crate) fn read_file(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, 
     if metadata.is_dir() {
         return Err(ImageError::IsFolder { name: name.to_owned() });
     }
+    // Asked before opening: opening a pipe would wait for a writer.
+    if !metadata.is_file() {
+        return Err(ImageError::NotAFile { name: name.to_owned() });
+    }
     if metadata.len() > limit {
         return Err(ImageError::FileTooLarge { name: name.to_owned(), limit });
     }
-    // A device or a growing file may hold more than its metadata says.
+    // A growing file may hold more than its metadata says.
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -196,14 +200,26 @@ fn decode_other(
     // As stored, as RGB, and the copy that turns the picture upright.
     let bytes_per_pixel = u64::from(decoder.color_type().bytes_per_pixel()) + 3 + 3;
     Checks { name, limits: &options.limits }.check(width, height, bytes_per_pixel)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = match format {
+        ImageFormat::WebP => webp_orientation(bytes),
+        _ => decoder.orientation().ok(),
+    };
     let pixels = DynamicImage::from_decoder(decoder).map_err(refuse)?;
     let rgb = to_rgb8(pixels).ok_or_else(|| ImageError::Unsupported {
         name: name.to_owned(),
         format: format!("{format:?}"),
         reason: "its samples are neither 8-bit nor 16-bit integers".to_owned(),
     })?;
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     Ok(Decoded { width, height, rgb, orientation })
+}
+
+/// What a WebP's EXIF data say, if they can be read. The `image` crate's own reader takes as much
+/// memory as their header claims, up to 4 GiB.
+fn webp_orientation(bytes: &[u8]) -> Option<Orientation> {
+    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).ok()?;
+    decoder.set_memory_limit(bytes.len());
+    Orientation::from_exif_chunk(&decoder.exif_metadata().ok()??)
 }
 
 /// Drops alpha, repeats grey, keeps the high byte of 16-bit samples; `None` for float samples.

@@ -21,6 +21,14 @@ pub enum ImageError {
         /// The image.
         name: String,
     },
+    /// The path is a pipe's or a device's.
+    #[error(
+        "cannot read image {name:?}: it is a pipe or a device, not a regular file; save it to a file first"
+    )]
+    NotAFile {
+        /// The image.
+        name: String,
+    },
     /// There is not one byte in it.
     #[error("image {name:?} is empty (0 bytes); download or copy it again")]
     Empty {

@@ -1,11 +1,11 @@
 //! The weights manifest: which checkpoints exist, where they come from and how to recognise them.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::FetchError;
 use crate::Result;
+use crate::files::open_regular;
 
 mod rows;
 
@@ -197,7 +197,7 @@ impl Manifest {
         let path = path.as_ref();
         let failed = |source| FetchError::ReadManifest { path: path.to_owned(), source };
         let mut text = String::new();
-        let file = File::open(path).map_err(failed)?;
+        let file = open_regular(path).map_err(failed)?;
         let read = file.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
         let name = path.display().to_string();
         if read as u64 > MAX_MANIFEST_BYTES {

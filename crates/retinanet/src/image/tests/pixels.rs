@@ -63,6 +63,19 @@ fn exif_orientation_turns_the_picture_upright_unless_turned_off() {
 }
 
 #[test]
+fn a_webps_orientation_is_applied_and_a_false_one_ignored() {
+    let turned = include_bytes!("../testdata/exif_6.webp");
+    let stored = Image::decode_with(turned, "exif_6.webp", &as_stored()).unwrap();
+    let upright = Image::decode(turned, "exif_6.webp").unwrap();
+    assert_eq!((stored.width(), stored.height()), (9, 7));
+    assert_eq!((upright.width(), upright.height()), (7, 9));
+    // The EXIF data are said to be 4 GiB long.
+    let claim = include_bytes!("../testdata/exif_of_4_gib.webp");
+    let image = Image::decode(claim, "exif_of_4_gib.webp").unwrap();
+    assert_eq!((image.width(), image.height()), (9, 7));
+}
+
+#[test]
 fn all_eight_orientations_are_applied() {
     // 3 x 2 pixels a b c / d e f; where each orientation puts them, as PIL's `exif_transpose`.
     let upright = ["abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"];
