@@ -118,21 +118,22 @@ pub fn run(args: Args) -> Outcome {
     let total = shard.share_of(listing.len());
     let mut bar = Progress::new(total as u64, "images");
     let done = Arc::new(AtomicUsize::new(0));
-    interrupt::at_end({
+    let stopped = {
         let done = Arc::clone(&done);
         let how = if args.overwrite { "--resume in place of --overwrite" } else { "--resume" };
         move || {
             let done = done.load(Ordering::Relaxed);
-            let text = format!(
-                "stopped after {done} of {total} images; the same command with {how} goes on"
-            );
-            writeln!(io::stderr(), "{text}").ok();
+            format!("stopped after {done} of {total} images; the same command with {how} goes on")
         }
+    };
+    let last = stopped.clone();
+    interrupt::at_end(move || {
+        writeln!(io::stderr(), "{}", last()).ok();
     });
     let mut failures = 0;
     let batch = Batch::new(&detector, listing, config)?;
     note("labels that are not in the annotations are left out", &batch.labels_left_out());
-    let summary = batch.run::<Failure>(
+    let ended = batch.run::<Failure>(
         &args.out,
         |answer: &Answer<'_>| {
             args.pictures.write(answer.relative_path, answer.image, answer.detections)
@@ -151,9 +152,16 @@ pub fn run(args: Args) -> Outcome {
             }
             ControlFlow::Continue(())
         },
-    )?;
+    );
     drop(bar);
-    Ok(conclude(&summary))
+    match ended {
+        Ok(summary) => Ok(conclude(&summary)),
+        // A full disk, say; nothing is lost.
+        Err(Failure::Told { exit, message }) if done.load(Ordering::Relaxed) > 0 => {
+            Err(Failure::Told { exit, message: format!("{message}\n{}", stopped()) })
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Exit code 3 and a word where images failed.

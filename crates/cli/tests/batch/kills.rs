@@ -1,6 +1,39 @@
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::scene::{Scene, exits};
+
+/// Kills the command `kills` times, each time after a random part of the time a whole run takes, and lets it
+/// continue; what it leaves in the end.
+pub fn killed_and_continued(
+    scene: &Scene,
+    command: impl Fn() -> Command,
+    out: &str,
+    [whole, code]: [u32; 2],
+    kills: usize,
+) -> Vec<u8> {
+    let (mut killed, mut attempt, mut bits) = (0, 0, 0x1234_5678_u32);
+    while killed < kills {
+        attempt += 1;
+        assert!(attempt < 20 * kills, "only {killed} of {attempt} runs were alive when killed");
+        bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let delay = Duration::from_millis(whole.into()) * (bits >> 16) / 65_536;
+        let mut child = command().spawn().unwrap();
+        std::thread::sleep(delay);
+        let ended = child.try_wait().unwrap();
+        child.kill().ok();
+        child.wait().unwrap();
+        match ended {
+            None => killed += 1,
+            Some(status) => {
+                assert_eq!(status.code(), Some(code as i32));
+                std::fs::remove_file(scene.path(out)).unwrap();
+            }
+        }
+    }
+    exits(&command().output().unwrap(), code as i32);
+    scene.read(out)
+}
 
 #[test]
 fn a_run_killed_at_twenty_points_and_continued_writes_the_same_bytes() {
@@ -8,31 +41,11 @@ fn a_run_killed_at_twenty_points_and_continued_writes_the_same_bytes() {
     for format in ["jsonl", "coco"] {
         let started = Instant::now();
         exits(&scene.batch("plain", &["--format", format, "--overwrite"]), 3);
-        let whole = started.elapsed();
+        let whole = started.elapsed().as_millis() as u32;
         let expected = scene.read("plain");
-        let (mut kills, mut attempt, mut bits) = (0, 0, 0x1234_5678_u32);
-        while kills < 10 {
-            attempt += 1;
-            assert!(attempt < 200, "only {kills} of {attempt} runs were alive when killed");
-            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let delay = whole * (bits >> 16) / 65_536;
-            let mut child =
-                scene.batch_command("out", &["--format", format, "--resume"]).spawn().unwrap();
-            std::thread::sleep(delay);
-            let ended = child.try_wait().unwrap();
-            child.kill().ok();
-            child.wait().unwrap();
-            match ended {
-                None => kills += 1,
-                Some(status) => {
-                    assert_eq!(status.code(), Some(3));
-                    assert!(scene.read("out") == expected);
-                    std::fs::remove_file(scene.path("out")).unwrap();
-                }
-            }
-        }
-        exits(&scene.batch("out", &["--format", format, "--resume"]), 3);
-        assert!(scene.read("out") == expected, "{format}");
+        let command = || scene.batch_command("out", &["--format", format, "--resume"]);
+        let found = killed_and_continued(&scene, command, "out", [whole, 3], 10);
+        assert!(found == expected, "{format}");
         std::fs::remove_file(scene.path("out")).unwrap();
     }
 }
@@ -58,7 +71,7 @@ fn a_file_cut_anywhere_is_continued_to_the_same_bytes() {
 fn ctrl_c_ends_it_soon_and_leaves_whole_lines() {
     let scene = Scene::new(60);
     let mut command = scene.batch_command("out", &["--threads", "1"]);
-    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     let lines = || {
         let file = std::fs::read(scene.path("out")).unwrap_or_default();
@@ -68,7 +81,7 @@ fn ctrl_c_ends_it_soon_and_leaves_whole_lines() {
         std::thread::sleep(Duration::from_millis(2));
     }
     let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let said = exits(&child.wait_with_output().unwrap(), 130);
     assert!(said.contains("of 64 images; the same command with --resume goes on"), "{said}");
     assert_eq!(scene.read("out").last(), Some(&b'\n'));

@@ -2,6 +2,7 @@
 
 mod coco;
 mod kills;
+mod photos;
 mod pictures;
 mod refusals;
 mod same_bytes;

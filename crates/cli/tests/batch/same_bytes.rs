@@ -89,35 +89,3 @@ fn every_image_has_a_record_with_its_answer_or_its_error() {
     assert_eq!(records.iter().filter(|record| !record["error"].is_null()).count(), BAD);
     assert!(records.iter().any(|record| record["detections"][0]["label"] == "person"));
 }
-
-/// Run it with RETINANET_PHOTOS=FOLDER.
-#[test]
-fn a_folder_of_photos_gives_the_same_bytes_however_it_is_run() {
-    let Ok(photos) = std::env::var("RETINANET_PHOTOS") else {
-        println!("SKIPPED: RETINANET_PHOTOS names no folder of photos");
-        return;
-    };
-    let scene = Scene::new(0);
-    let weights =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/person_r18.safetensors");
-    let batch = |out: &str, more: &[&str]| {
-        let arguments = [&["batch", &photos, "--weights", weights, "--out", out], more].concat();
-        exits(&scene.run(&arguments), 0);
-    };
-    batch("plain", &[]);
-    let expected = scene.read("plain");
-    for (workers, threads) in [("1", "1"), ("2", "2"), ("4", "3")] {
-        batch("other", &["--workers", workers, "--threads", threads, "--overwrite"]);
-        assert!(scene.read("other") == expected, "{workers} workers, {threads} threads");
-    }
-    for count in [2, 5] {
-        let parts: Vec<String> = (0..count).map(|index| format!("part{index}")).collect();
-        for (index, part) in parts.iter().enumerate() {
-            batch(part, &["--shard", &format!("{index}/{count}"), "--overwrite"]);
-        }
-        let mut arguments = vec!["merge", "joined", "--overwrite"];
-        arguments.extend(parts.iter().map(String::as_str));
-        exits(&scene.run(&arguments), 0);
-        assert!(scene.read("joined") == expected, "{count} shards");
-    }
-}
