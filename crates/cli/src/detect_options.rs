@@ -8,6 +8,8 @@ use retinanet::{Detections, Detector, DetectorBuilder, Determinism};
 
 use crate::exit::{Failure, Outcome};
 
+/// How many of a model's labels are listed where one is unknown; COCO's 80 fit.
+const LABELS_SHOWN: usize = 100;
 /// The checkpoint that comes with the source tree.
 const BUNDLED: &str = "person_r18";
 
@@ -101,7 +103,12 @@ impl DetectOptions {
         }
         let detector = builder.build()?;
         for label in &self.labels {
-            detector.categories().id_of(label)?;
+            let known = detector.categories();
+            known.id_of(label).map_err(|error| {
+                let names = known.names().iter().filter(|name| *name != "N/A").skip(1);
+                let names: Vec<&str> = names.map(String::as_str).take(LABELS_SHOWN).collect();
+                Failure::usage(format!("{error}\nits labels: {}", names.join(", ")))
+            })?;
         }
         Ok(detector)
     }

@@ -1,8 +1,9 @@
 //! A progress bar on standard error for what takes longer than a second.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interrupt;
 
@@ -20,10 +21,14 @@ impl Progress {
     /// A bar of `total` steps named `unit` ("images"), not shown yet.
     pub fn new(total: u64, unit: &str) -> Self {
         let template =
-            format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left  {{wide_msg}}");
+            format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{rate}}  {{eta}} left  {{wide_msg}}");
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template(&template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                write!(text, "{:.1}/s", state.per_sec()).ok();
+            });
+        bar.set_style(style);
         let shown = bar.clone();
         interrupt::at_end(move || shown.finish_and_clear());
         Self { bar, started: Instant::now(), shown: false }

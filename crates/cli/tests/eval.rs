@@ -97,6 +97,11 @@ fn what_cannot_be_scored_is_refused() {
     assert!(err.contains("none of the model's labels is a category"), "{err}");
     ended(&scene.eval(&[]), 2);
     ended(&scene.eval(&["--images", "images", "--detections", "x.json"]), 2);
+    // Before hours of work, not after.
+    for output in ["--json", "--save-detections"] {
+        let (_, err) = ended(&scene.model(&[output, "no/such/file.json"]), 3);
+        assert!(err.contains("check that its folder exists"), "{err}");
+    }
     let (_, err) = ended(&scene.eval(&["--detections", "instances.json"]), 3);
     assert!(err.contains("is not a COCO results file"), "{err}");
 }

@@ -11,7 +11,9 @@ use retinanet::{Detections, Detector, Image};
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
 use crate::interrupt;
-use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, one_line, print};
+use crate::output::{
+    Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, one_line, print,
+};
 use crate::progress::Progress;
 
 /// Finds objects in images
@@ -49,6 +51,7 @@ Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still 
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
+    check_target(args.json.as_deref())?;
     let listing = Listing::of(&args.inputs)?;
     let detector = args.detect.detector()?;
     let here = std::env::current_dir().unwrap_or_default();

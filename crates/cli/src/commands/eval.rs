@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{Align, Table, listed, note, print, write_text};
+use crate::output::{Align, Table, check_target, listed, note, print, write_text};
 use crate::progress::Progress;
 
 /// Scores a model on a data set with COCO annotations: box AP and AR, as pycocotools computes them
@@ -49,7 +49,10 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   retinanet eval --images val2017 --annotations annotations/instances_val2017.json
   retinanet eval --images photos --annotations photos/instances.json --label person --json -
-  retinanet eval --detections results.json --annotations instances.json
+
+The same scores from a run that can be continued and split:
+  retinanet batch photos --out results.json --format coco --annotations photos/instances.json
+  retinanet eval --detections results.json --annotations photos/instances.json
 
 Labels and categories match by name. What the model scores at or below its threshold (0.05, or
 --score-threshold) or lists after its best 300 of an image takes no part; AP published for
@@ -72,6 +75,8 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
+    check_target(args.json.as_deref())?;
+    check_target(args.save_detections.as_deref())?;
     let mut truth = GroundTruth::open(&args.annotations)?;
     let labels = &args.detect.labels;
     let all_categories: Vec<i64> = truth.categories().iter().map(|one| one.id).collect();

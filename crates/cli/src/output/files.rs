@@ -43,6 +43,20 @@ fn create_folder(path: &Path) -> Outcome<()> {
         .map_err(|error| Failure::bad_input(format!("cannot make the folder {path:?}: {error}")))
 }
 
+/// Refuses a file, before the work for it is done, whose folder is not there; `-` is standard output.
+pub fn check_target(file: Option<&Path>) -> Outcome<()> {
+    let Some(file) = file.filter(|file| *file != Path::new("-")) else { return Ok(()) };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if file.is_dir() {
+        return Err(Failure::bad_input(format!("cannot write {file:?}: it is a folder")));
+    }
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        let message = format!("cannot write {file:?}: check that its folder exists");
+        return Err(Failure::bad_input(message));
+    }
+    Ok(())
+}
+
 /// Writes a text file whole or not at all.
 pub fn write_text(path: &Path, text: &str) -> Outcome<()> {
     Ok(interrupt::finish(|| retinanet::files::write_whole(path, text.as_bytes()))?)

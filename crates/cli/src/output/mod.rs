@@ -7,7 +7,7 @@ mod pictures;
 mod stdout;
 mod table;
 
-pub use files::{OutputPaths, write_text};
+pub use files::{OutputPaths, check_target, write_text};
 pub use json::{JsonArray, write_json};
 pub use notes::{listed, note};
 pub use pictures::PictureOptions;

@@ -29,6 +29,7 @@ fn wrong_command_lines_end_with_2_and_say_what_is_wrong() {
         (vec!["detect", "--threads", "0", photo], "threads"),
         (vec!["detect", "--threads", "-1", photo], "-1"),
         (vec!["detect", "--label", "persn", photo], "did you mean \"person\"?"),
+        (vec!["detect", "--label", "cat", photo], "its labels: person\n"),
         (vec!["detect", "--device", "gpu", photo], "cuda:N"),
         (vec!["detect", "--weights", "no_such_name", photo], "no checkpoint of the manifest"),
         (vec!["detect", "--weights", "person_r81", photo], "person_r18"),
