@@ -12,7 +12,7 @@ fn a_folder_of_photos_gives_the_same_bytes_however_it_is_run() {
         println!("SKIPPED: RETINANET_PHOTOS names no folder of photos");
         return;
     };
-    let scene = Scene::new(0);
+    let scene = Scene::new(1);
     let weights =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/assets/person_r18.safetensors");
     let command = |out: &str, more: &[&str]| -> Command {
