@@ -19,6 +19,8 @@ pub struct Versions {
     pub zune_jpeg: String,
     /// The PNG decoder; this crate requires exactly this release.
     pub png: String,
+    /// The WebP decoder; this crate requires exactly this release.
+    pub image_webp: String,
     /// The candle release this crate is tested with. candle does not tell its version, and a
     /// program may have been built with a later compatible one; no bit of a strict answer on the
     /// CPU comes from candle's arithmetic.
@@ -33,6 +35,7 @@ impl Versions {
             image: IMAGE.to_owned(),
             zune_jpeg: ZUNE_JPEG.to_owned(),
             png: PNG.to_owned(),
+            image_webp: IMAGE_WEBP.to_owned(),
             candle_tested: CANDLE.to_owned(),
         }
     }
@@ -48,6 +51,7 @@ impl Versions {
             ("image", &self.image, current.image),
             ("zune-jpeg", &self.zune_jpeg, current.zune_jpeg),
             ("png", &self.png, current.png),
+            ("image-webp", &self.image_webp, current.image_webp),
             ("candle", &self.candle_tested, current.candle_tested),
         ];
         let changed = pairs.into_iter().filter(|(_, there, here)| **there != *here);
@@ -59,6 +63,7 @@ impl Versions {
 const IMAGE: &str = "0.25.10";
 const ZUNE_JPEG: &str = "0.5.15";
 const PNG: &str = "0.18.1";
+const IMAGE_WEBP: &str = "0.2.4";
 const CANDLE: &str = "0.11.1";
 
 /// The CPU an answer was computed on.
@@ -198,6 +203,7 @@ impl Environment {
             ("image", versions.image.clone()),
             ("zune-jpeg", versions.zune_jpeg.clone()),
             ("png", versions.png.clone()),
+            ("image-webp", versions.image_webp.clone()),
             ("candle", format!("tested with {}", versions.candle_tested)),
             ("mode", self.mode.to_string()),
             ("seed", self.seed.to_string()),
@@ -289,6 +295,7 @@ mod tests {
             ("image", IMAGE),
             ("zune-jpeg", ZUNE_JPEG),
             ("png", PNG),
+            ("image-webp", IMAGE_WEBP),
             ("candle-core", CANDLE),
             ("candle-nn", CANDLE),
         ] {
