@@ -6,12 +6,10 @@
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop)]
 
-use super::direct::Strip;
+use super::strip::{Image, Strip, for_each_rows};
 use super::{Conv2dSpec, Input, Item};
-use crate::buffer::{Shared, with_scratch};
+use crate::buffer::with_scratch;
 use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, tile_width, zeros};
-use crate::layout::BlockedShape;
-use crate::parallel;
 use crate::simd::{Bf16, LANES, PairKernel, Pairs};
 
 /// Pairs of input channels of a block.
@@ -63,17 +61,6 @@ fn to_bf16(x: f32) -> u16 {
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// One image of a call.
-struct Image<'a> {
-    input: Input<'a>,
-    output: Shared<'a>,
-    out_shape: BlockedShape,
-    residual: Option<&'a [f32]>,
-    strip: Strip,
-    offsets: Vec<u32>,
-    first_task: usize,
-}
-
 pub(super) fn forward(
     spec: &Conv2dSpec,
     weights: &PairWeights,
@@ -81,31 +68,9 @@ pub(super) fn forward(
     relu: bool,
     items: &mut [Item<'_>],
 ) {
-    let threads = rayon::current_num_threads();
-    let mut tasks = 0;
-    let images: Vec<Image<'_>> = items
-        .iter_mut()
-        .map(|item| {
-            let out_shape = item.output.shape();
-            let strip = Strip::new(spec, &item.input, out_shape, threads);
-            let first_task = tasks;
-            tasks += out_shape.height.div_ceil(strip.out_rows);
-            Image {
-                input: item.input,
-                output: Shared::new(item.output.data()),
-                out_shape,
-                residual: item.residual.map(|r| r.data()),
-                strip,
-                offsets: offsets(spec, &strip),
-                first_task,
-            }
-        })
-        .collect();
     let chunks = spec.out_channels.div_ceil(CHUNK);
-    parallel::for_each_with_chunks(tasks, chunks, |task, chunks| {
-        let image = &images[images.partition_point(|image| image.first_task <= task) - 1];
-        let first_row = (task - image.first_task) * image.strip.out_rows;
-        let rows = image.strip.out_rows.min(image.out_shape.height - first_row);
+    let offsets = |strip: &Strip| offsets(spec, strip);
+    for_each_rows(spec, chunks, items, offsets, |image, [first_row, rows], chunks| {
         with_scratch(image.strip.len() / 2, |strip| {
             let stream = image.out_shape.len() >= STREAM;
             let finish = Finish { bias, relu, stream };

@@ -16,6 +16,7 @@ mod direct;
 mod fast;
 mod pointwise;
 pub mod reference;
+mod strip;
 #[cfg(test)]
 mod tests;
 pub mod winograd;
@@ -177,11 +178,11 @@ impl Conv2d {
         let bias = pad_bias(&spec, bias)?;
         let weights = match Algorithm::of(&spec) {
             Algorithm::Winograd => {
-                Weights::Winograd(winograd::TransformedWeights::new(&spec, weight))
+                Weights::Winograd(winograd::TransformedWeights::new(level, &spec, weight))
             }
             Algorithm::Direct => {
                 let k = spec.in_channels * spec.kernel[0] * spec.kernel[1];
-                Weights::Direct(PackedMatrix::pack(k, spec.out_channels, |i, n| weight[n * k + i]))
+                Weights::Direct(PackedMatrix::pack(k, spec.out_channels, weight))
             }
         };
         Ok(Self { level, spec, weights, bias })

@@ -1,6 +1,6 @@
 //! The slow, obvious convolution that the kernels must equal bit for bit.
 
-use super::winograd::{input_1d, output_1d, weight_2d};
+use super::winograd::{input_2d, output_2d, weight_2d};
 use super::{Algorithm, Conv2dSpec};
 use crate::fma;
 use crate::simd::Scalar;
@@ -80,7 +80,11 @@ fn winograd(
     size: [usize; 2],
     [oh, ow]: [usize; 2],
 ) -> Vec<f32> {
-    let transformed: Vec<[[f32; 6]; 6]> = weight.chunks_exact(9).map(weight_2d).collect();
+    let transformed = weight.chunks_exact(9).map(|kernel| {
+        let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
+        weight_2d(&taps)
+    });
+    let transformed: Vec<_> = transformed.collect();
     let mut output = vec![0.0; spec.out_channels * oh * ow];
     for ty in 0..oh.div_ceil(4) {
         for tx in 0..ow.div_ceil(4) {
@@ -91,12 +95,8 @@ fn winograd(
                         let x = (4 * tx + j) as isize - spec.padding[1] as isize;
                         padded(input, size, ci, y, x)
                     };
-                    let columns: [[f32; 6]; 6] = std::array::from_fn(|j| {
-                        input_1d(Scalar, std::array::from_fn(|i| value(i, j)))
-                    });
-                    std::array::from_fn(|i| {
-                        input_1d(Scalar, std::array::from_fn(|j| columns[j][i]))
-                    })
+                    let row = |i| std::array::from_fn(|j| value(i, j));
+                    input_2d(Scalar, std::array::from_fn(row))
                 })
                 .collect();
             for co in 0..spec.out_channels {
@@ -106,17 +106,13 @@ fn winograd(
                         for j in 0..6 {
                             sums[i][j] = fma(
                                 patch[i][j],
-                                transformed[co * spec.in_channels + ci][i][j],
+                                transformed[co * spec.in_channels + ci][6 * i + j][0],
                                 sums[i][j],
                             );
                         }
                     }
                 }
-                let columns: [[f32; 4]; 6] =
-                    std::array::from_fn(|j| output_1d(Scalar, std::array::from_fn(|i| sums[i][j])));
-                let rows: [[f32; 4]; 4] = std::array::from_fn(|i| {
-                    output_1d(Scalar, std::array::from_fn(|j| columns[j][i]))
-                });
+                let rows = output_2d(Scalar, sums);
                 for (i, row) in rows.into_iter().enumerate() {
                     for (j, value) in row.into_iter().enumerate() {
                         let (y, x) = (4 * ty + i, 4 * tx + j);

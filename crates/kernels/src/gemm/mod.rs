@@ -10,7 +10,8 @@
 // function of its own that does not have the CPU level's instructions until it is inlined.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
-use crate::buffer::AlignedBuffer;
+use crate::buffer::{AlignedBuffer, Shared};
+use crate::parallel;
 use crate::simd::{LANES, Simd};
 
 /// Output channels that lie side by side in packed weights.
@@ -28,18 +29,23 @@ pub(crate) struct PackedMatrix {
 }
 
 impl PackedMatrix {
-    /// Packs `value(k, n)`.
-    pub(crate) fn pack(k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+    /// Packs the transpose of `values`, a row-major n x k matrix.
+    pub(crate) fn pack(k: usize, n: usize, values: &[f32]) -> Self {
         let mut data = AlignedBuffer::zeroed(n.div_ceil(CHUNK) * k * CHUNK);
-        for (chunk, columns) in data.as_mut_slice().chunks_exact_mut((k * CHUNK).max(1)).enumerate()
-        {
-            let first = chunk * CHUNK;
-            for (row, values) in columns.chunks_exact_mut(CHUNK).enumerate() {
-                for (column, out) in values.iter_mut().enumerate().take(n - first) {
-                    *out = value(row, first + column);
+        let shared = Shared::new(data.as_mut_slice());
+        parallel::for_each(n.div_ceil(CHUNK), |chunk| {
+            // SAFETY: each task has its own chunk.
+            let packed = unsafe { shared.part(chunk * k * CHUNK, k * CHUNK) };
+            let rows = values[chunk * CHUNK * k..].chunks_exact(k).take(CHUNK);
+            // In pieces whose packed rows stay in cache while column after column fills them.
+            for first in (0..k).step_by(LANES) {
+                for (column, values) in rows.clone().enumerate() {
+                    for (row, value) in values[first..k.min(first + LANES)].iter().enumerate() {
+                        packed[(first + row) * CHUNK + column] = *value;
+                    }
                 }
             }
-        }
+        });
         Self { k, n, data }
     }
 

@@ -3,110 +3,29 @@
 //! Toom-Cook over the points 0, 1, -1, 2, -1/2 and infinity (Lavin and Gray, "Fast algorithms for
 //! convolutional neural networks", 2016, with other points: these lose half the digits that 0, 1, -1,
 //! 2, -2 lose). A tile of 4x4 outputs is anchored at the image's own (0, 0); its 6x6 patch of the
-//! input is transformed along y, then along x (`input_1d`); for each of the 36 points the input
+//! input is transformed along y, then along x (`input_2d`); for each of the 36 points the input
 //! channels are one fused chain with the transformed weights; the 36 sums are transformed along y,
-//! then along x (`output_1d`). The weights are transformed in f64 and rounded once
+//! then along x (`output_2d`). The weights are transformed in f64 and rounded once
 //! (`weight_2d`).
 
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
+mod transform;
+mod weights;
+
+pub(super) use transform::{input_2d, output_2d, weight_2d};
+pub(crate) use weights::TransformedWeights;
+
 use super::{Conv2dSpec, Input, Item};
-use crate::buffer::{AlignedBuffer, Shared, with_scratch};
+use crate::buffer::{Shared, with_scratch};
 use crate::gemm::{CHUNK, STREAM, accumulate, tile_width, zeros};
 use crate::layout::BlockedShape;
-use crate::simd::{Arithmetic, Kernel, LANES, Simd};
+use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
 
 /// Points of a 6x6 tile.
 pub(super) const POINTS: usize = 36;
-
-/// The transform of six input values along one axis.
-#[inline(always)]
-pub(super) fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
-    let t = s.sub(d[1], d[3]);
-    let u = s.sub(d[4], d[2]);
-    [
-        s.fma(s.splat(1.5), t, s.fma(s.splat(-2.0), d[2], s.add(d[0], d[4]))),
-        s.fma(s.splat(-0.5), d[3], s.fma(s.splat(-2.5), d[2], s.sub(d[4], d[1]))),
-        s.fma(s.splat(-2.5), d[3], s.fma(s.splat(0.5), d[2], s.add(d[4], d[1]))),
-        s.fma(s.splat(-0.5), t, u),
-        s.fma(s.splat(2.0), t, u),
-        s.fma(s.splat(-1.5), u, s.fma(s.splat(-2.0), d[3], s.add(d[1], d[5]))),
-    ]
-}
-
-/// The transform of six sums to four outputs along one axis.
-#[inline(always)]
-pub(super) fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
-    let sum = s.add(m[1], m[2]);
-    let difference = s.sub(m[1], m[2]);
-    [
-        s.add(s.add(s.add(m[0], sum), m[3]), m[4]),
-        s.fma(s.splat(-0.5), m[4], s.fma(s.splat(2.0), m[3], difference)),
-        s.fma(s.splat(0.25), m[4], s.fma(s.splat(4.0), m[3], sum)),
-        s.add(s.fma(s.splat(-0.125), m[4], s.fma(s.splat(8.0), m[3], difference)), m[5]),
-    ]
-}
-
-/// The transform of one 3x3 kernel, in f64, rounded once.
-pub(super) fn weight_2d(kernel: &[f32]) -> [[f32; 6]; 6] {
-    const G: [[f64; 3]; 6] = [
-        [1.0, 0.0, 0.0],
-        [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],
-        [1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0],
-        [1.0 / 15.0, 2.0 / 15.0, 4.0 / 15.0],
-        [-16.0 / 15.0, 8.0 / 15.0, -4.0 / 15.0],
-        [0.0, 0.0, 1.0],
-    ];
-    let dot = |g: &[f64; 3], x: [f64; 3]| (g[0] * x[0] + g[1] * x[1]) + g[2] * x[2];
-    let value = |y: usize, x: usize| f64::from(kernel[3 * y + x]);
-    let columns: [[f64; 3]; 6] = std::array::from_fn(|i| {
-        std::array::from_fn(|x| dot(&G[i], [value(0, x), value(1, x), value(2, x)]))
-    });
-    std::array::from_fn(|i| std::array::from_fn(|j| dot(&G[j], columns[i]) as f32))
-}
-
-/// Weights packed as [output chunk][point][input channel][32].
-#[derive(Clone, Debug)]
-pub(crate) struct TransformedWeights {
-    in_channels: usize,
-    out_channels: usize,
-    data: AlignedBuffer,
-}
-
-impl TransformedWeights {
-    pub(super) fn new(spec: &Conv2dSpec, weight: &[f32]) -> Self {
-        let (inputs, outputs) = (spec.in_channels, spec.out_channels);
-        let per_chunk = POINTS * inputs * CHUNK;
-        let mut data = AlignedBuffer::zeroed(outputs.div_ceil(CHUNK) * per_chunk);
-        let shared = Shared::new(data.as_mut_slice());
-        parallel::for_each(outputs.div_ceil(CHUNK), |chunk| {
-            // SAFETY: each task has its own chunk.
-            let packed = unsafe { shared.part(chunk * per_chunk, per_chunk) };
-            for column in 0..CHUNK.min(outputs - chunk * CHUNK) {
-                for ci in 0..inputs {
-                    let kernel = &weight[((chunk * CHUNK + column) * inputs + ci) * 9..][..9];
-                    for (point, value) in weight_2d(kernel).into_iter().flatten().enumerate() {
-                        packed[(point * inputs + ci) * CHUNK + column] = value;
-                    }
-                }
-            }
-        });
-        Self { in_channels: inputs, out_channels: outputs, data }
-    }
-
-    fn chunks(&self) -> usize {
-        self.out_channels.div_ceil(CHUNK)
-    }
-
-    /// [input channel][32] of one chunk and point.
-    #[inline(always)]
-    fn matrix(&self, chunk: usize, point: usize) -> &[f32] {
-        let len = self.in_channels * CHUNK;
-        &self.data.as_slice()[(chunk * POINTS + point) * len..][..len]
-    }
-}
 
 /// One image's part in a list of tiles.
 struct Image<'a> {
@@ -295,25 +214,7 @@ impl Kernel for TransformInput<'_> {
             }
             let image = &job.images[image];
             let patch = load_patch(s, image, job.padding, block, image.origin(tile));
-            let mut columns = [[s.splat(0.0); 6]; 6];
-            for x in 0..6 {
-                columns[x] = input_1d(
-                    s,
-                    [patch[0][x], patch[1][x], patch[2][x], patch[3][x], patch[4][x], patch[5][x]],
-                );
-            }
-            for y in 0..6 {
-                let row = input_1d(
-                    s,
-                    [
-                        columns[0][y],
-                        columns[1][y],
-                        columns[2][y],
-                        columns[3][y],
-                        columns[4][y],
-                        columns[5][y],
-                    ],
-                );
+            for (y, row) in input_2d(s, patch).into_iter().enumerate() {
                 for (x, v) in row.into_iter().enumerate() {
                     // SAFETY: in bounds by the assertion; this tile is this task's alone.
                     unsafe { s.store(out.add((y * 6 + x) * stride), v) };
@@ -455,7 +356,7 @@ impl MultiplyAndFinish<'_> {
             for vector in 0..blocks.min(2) {
                 let channel = self.chunk * CHUNK + vector * LANES;
                 let sums = &self.sums[column * CHUNK + vector * LANES..];
-                let outputs = output_tile(s, sums, padded * CHUNK);
+                let outputs = output_2d(s, load_sums(s, sums, padded * CHUNK));
                 let bias = match job.bias {
                     // SAFETY: the slice holds 16 values: the bias is padded to a whole chunk.
                     Some(bias) => Some(unsafe { s.load(bias[channel..][..LANES].as_ptr()) }),
@@ -489,25 +390,18 @@ impl MultiplyAndFinish<'_> {
     }
 }
 
-/// The output transform of one tile whose sums lie `stride` apart.
+/// The 6x6 sums of one tile, which lie `stride` apart.
 #[inline(always)]
-fn output_tile<S: Simd>(s: S, sums: &[f32], stride: usize) -> [[S::V; 4]; 4] {
+fn load_sums<S: Simd>(s: S, sums: &[f32], stride: usize) -> [[S::V; 6]; 6] {
     assert!((POINTS - 1) * stride + LANES <= sums.len());
-    let mut columns = [[s.splat(0.0); 4]; 6];
-    for x in 0..6 {
-        let mut column = [s.splat(0.0); 6];
-        for y in 0..6 {
+    let mut loaded = [[s.splat(0.0); 6]; 6];
+    for y in 0..6 {
+        for x in 0..6 {
             // SAFETY: in bounds by the assertion.
-            column[y] = unsafe { s.load(sums.as_ptr().add((y * 6 + x) * stride)) };
+            loaded[y][x] = unsafe { s.load(sums.as_ptr().add((y * 6 + x) * stride)) };
         }
-        columns[x] = output_1d(s, column);
     }
-    let mut out = [[s.splat(0.0); 4]; 4];
-    for y in 0..4 {
-        let c = &columns;
-        out[y] = output_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
-    }
-    out
+    loaded
 }
 
 /// Where channel k of a tile lies in [block][tile][16].

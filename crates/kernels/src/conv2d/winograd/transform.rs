@@ -1,0 +1,106 @@
+//! The three transforms, each a fixed sequence of operations, written once for vectors and for the
+//! scalar reference.
+
+// See gemm: no iterators or closures over vectors.
+#![allow(clippy::needless_range_loop)]
+
+use super::POINTS;
+use crate::simd::Arithmetic;
+
+/// The transform of six input values along one axis.
+#[inline(always)]
+fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
+    let t = s.sub(d[1], d[3]);
+    let u = s.sub(d[4], d[2]);
+    [
+        s.fma(s.splat(1.5), t, s.fma(s.splat(-2.0), d[2], s.add(d[0], d[4]))),
+        s.fma(s.splat(-0.5), d[3], s.fma(s.splat(-2.5), d[2], s.sub(d[4], d[1]))),
+        s.fma(s.splat(-2.5), d[3], s.fma(s.splat(0.5), d[2], s.add(d[4], d[1]))),
+        s.fma(s.splat(-0.5), t, u),
+        s.fma(s.splat(2.0), t, u),
+        s.fma(s.splat(-1.5), u, s.fma(s.splat(-2.0), d[3], s.add(d[1], d[5]))),
+    ]
+}
+
+/// The transform of a 6x6 patch [y][x]: along y, then along x.
+#[inline(always)]
+pub(in super::super) fn input_2d<A: Arithmetic>(s: A, patch: [[A::V; 6]; 6]) -> [[A::V; 6]; 6] {
+    let p = patch;
+    let mut columns = [[s.splat(0.0); 6]; 6];
+    for x in 0..6 {
+        columns[x] = input_1d(s, [p[0][x], p[1][x], p[2][x], p[3][x], p[4][x], p[5][x]]);
+    }
+    let c = columns;
+    let mut out = [[s.splat(0.0); 6]; 6];
+    for y in 0..6 {
+        out[y] = input_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
+    }
+    out
+}
+
+/// The transform of six sums to four outputs along one axis.
+#[inline(always)]
+fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
+    let sum = s.add(m[1], m[2]);
+    let difference = s.sub(m[1], m[2]);
+    [
+        s.add(s.add(s.add(m[0], sum), m[3]), m[4]),
+        s.fma(s.splat(-0.5), m[4], s.fma(s.splat(2.0), m[3], difference)),
+        s.fma(s.splat(0.25), m[4], s.fma(s.splat(4.0), m[3], sum)),
+        s.add(s.fma(s.splat(-0.125), m[4], s.fma(s.splat(8.0), m[3], difference)), m[5]),
+    ]
+}
+
+/// The transform of 6x6 sums [y][x] to 4x4 outputs: along y, then along x.
+#[inline(always)]
+pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> [[A::V; 4]; 4] {
+    let m = sums;
+    let mut columns = [[s.splat(0.0); 4]; 6];
+    for x in 0..6 {
+        columns[x] = output_1d(s, [m[0][x], m[1][x], m[2][x], m[3][x], m[4][x], m[5][x]]);
+    }
+    let c = columns;
+    let mut out = [[s.splat(0.0); 4]; 4];
+    for y in 0..4 {
+        out[y] = output_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
+    }
+    out
+}
+
+/// The transform of `N` 3x3 kernels side by side, [ky * 3 + kx][N], to [point][N]: in f64, rounded
+/// once.
+#[inline(always)]
+pub(in super::super) fn weight_2d<const N: usize>(kernels: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
+    const G: [[f64; 3]; 6] = [
+        [1.0, 0.0, 0.0],
+        [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],
+        [1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0],
+        [1.0 / 15.0, 2.0 / 15.0, 4.0 / 15.0],
+        [-16.0 / 15.0, 8.0 / 15.0, -4.0 / 15.0],
+        [0.0, 0.0, 1.0],
+    ];
+    let k = kernels;
+    let mut columns = [[[0.0; N]; 3]; 6];
+    for i in 0..6 {
+        for x in 0..3 {
+            for n in 0..N {
+                columns[i][x][n] = dot(G[i], k[x][n], k[3 + x][n], k[6 + x][n]);
+            }
+        }
+    }
+    let mut out = [[0.0; N]; POINTS];
+    for i in 0..6 {
+        let [left, middle, right] = &columns[i];
+        for j in 0..6 {
+            for n in 0..N {
+                out[6 * i + j][n] = dot(G[j], left[n], middle[n], right[n]) as f32;
+            }
+        }
+    }
+    out
+}
+
+#[inline(always)]
+fn dot(g: [f64; 3], a: f64, b: f64, c: f64) -> f64 {
+    (g[0] * a + g[1] * b) + g[2] * c
+}
