@@ -3,51 +3,63 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-/// One cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+/// Values of one cache line.
+const LINE: usize = 16;
 
-/// A block of `f32` aligned to 64 bytes that only grows.
-#[derive(Clone, Default)]
+/// A block of `f32` aligned to 64 bytes that only grows; its length is a multiple of 16.
+///
+/// Large blocks come from the system as zero pages, which nothing touches before their first use.
+#[derive(Default)]
 pub struct AlignedBuffer {
-    lines: Vec<Line>,
+    /// Up to a line longer than needed, so that an aligned place is among the first.
+    values: Vec<f32>,
+    start: usize,
+    len: usize,
 }
 
 impl AlignedBuffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)] }
+        let len = len.next_multiple_of(LINE);
+        let values = vec![0.0; len + LINE];
+        let bytes = LINE * size_of::<f32>();
+        let start = (bytes - values.as_ptr().addr() % bytes) % bytes / size_of::<f32>();
+        Self { values, start, len }
     }
 
     /// At least `len` values, kept from before where there were enough; new ones are zero.
     pub fn grown_to(&mut self, len: usize) -> &mut [f32] {
-        let lines = len.div_ceil(16);
-        if self.lines.len() < lines {
-            // Not `resize`: what it would copy is scratch.
-            self.lines = Vec::new();
-            self.lines = vec![Line([0.0; 16]); lines];
+        if self.len < len {
+            // Freed first. Not `resize`: what it would copy is scratch.
+            *self = Self::default();
+            *self = Self::zeroed(len);
         }
         &mut self.as_mut_slice()[..len]
     }
 
     /// All values.
     pub fn as_slice(&self) -> &[f32] {
-        // SAFETY: `Line` is 16 f32 without padding, and the vector holds that many initialised lines.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
+        &self.values[self.start..self.start + self.len]
     }
 
     /// All values, to write.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        let len = self.lines.len() * 16;
-        // SAFETY: as in `as_slice`; the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+        &mut self.values[self.start..self.start + self.len]
+    }
+}
+
+impl Clone for AlignedBuffer {
+    /// A copy that is aligned as well.
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeroed(self.len);
+        copy.as_mut_slice().copy_from_slice(self.as_slice());
+        copy
     }
 }
 
 impl std::fmt::Debug for AlignedBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "AlignedBuffer({} values)", self.lines.len() * 16)
+        write!(f, "AlignedBuffer({} values)", self.len)
     }
 }
 
@@ -119,5 +131,25 @@ impl<'a> Shared<'a> {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_a_grown_one_and_a_copy_are_aligned() {
+        for len in [0, 1, 16, 17, 100_000] {
+            let mut buffer = AlignedBuffer::zeroed(len);
+            assert!(buffer.as_slice().iter().all(|value| value.to_bits() == 0));
+            buffer.as_mut_slice().fill(1.0);
+            let copy = buffer.clone();
+            assert_eq!(copy.as_slice(), buffer.as_slice());
+            buffer.grown_to(2 * len + 1);
+            for buffer in [&buffer, &copy] {
+                assert!(buffer.as_slice().as_ptr().addr().is_multiple_of(64));
+            }
+        }
     }
 }
