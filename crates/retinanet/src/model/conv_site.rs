@@ -3,6 +3,7 @@
 
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
 use retinanet_kernels::with_ieee;
 
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
@@ -114,4 +115,14 @@ impl ConvSite {
             Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())
         })
     }
+}
+
+/// What `build` makes of each site, in order; the sites are built in parallel. The error is the
+/// first in the sites' order.
+pub(crate) fn build_each<S: Sync, T: Send>(
+    sites: &[S],
+    build: impl Fn(&S) -> Result<T> + Send + Sync,
+) -> Result<Vec<T>> {
+    let built: Vec<Result<T>> = sites.par_iter().map(build).collect();
+    built.into_iter().collect()
 }

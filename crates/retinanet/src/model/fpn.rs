@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, same_conv};
+use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, build_each, same_conv};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
@@ -178,7 +178,7 @@ impl Fpn {
     ) -> Result<Self> {
         config.validate(in_channels)?;
         let build = |sites: Vec<ConvSite>| -> Result<Vec<Conv2d>> {
-            sites.iter().map(|site| site.build(arithmetic, &vb)).collect()
+            build_each(&sites, |site| site.build(arithmetic, &vb))
         };
         let subsample = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
         let extra_blocks = match config.p6_p7(in_channels) {

@@ -5,7 +5,7 @@ use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::conv_site::{ConvSite, Shift, same_conv};
+use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
@@ -119,7 +119,7 @@ impl HeadSite<'_> {
     }
 
     fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<PredictionHead> {
-        let layer = |index| -> Result<(Conv2d, Option<GroupNorm>)> {
+        let layer = |&index: &usize| -> Result<(Conv2d, Option<GroupNorm>)> {
             let norm = self.norm(index);
             Ok((
                 self.conv(index).build(arithmetic, vb)?,
@@ -127,7 +127,7 @@ impl HeadSite<'_> {
             ))
         };
         Ok(PredictionHead {
-            convs: (0..self.config.num_convs).map(layer).collect::<Result<_>>()?,
+            convs: build_each(&Vec::from_iter(0..self.config.num_convs), layer)?,
             output: self.output().build(arithmetic, vb)?,
         })
     }
@@ -220,10 +220,9 @@ impl RetinaNetHead {
         let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;
         let build =
             |(prefix, site): (&'static str, HeadSite)| site.build(arithmetic, &vb.pp(prefix));
-        Ok(Self {
-            classification_head: build(classification)?,
-            regression_head: build(regression)?,
-        })
+        let (classification_head, regression_head) =
+            rayon::join(|| build(classification), || build(regression));
+        Ok(Self { classification_head: classification_head?, regression_head: regression_head? })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::batch_norm::BatchNormConfig;
-use super::conv_site::{ConvSite, same_conv};
+use super::conv_site::{ConvSite, build_each, same_conv};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec};
@@ -252,15 +252,11 @@ pub(crate) struct ResidualBlock {
 impl ResidualBlock {
     fn new(site: &BlockSite, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<Self> {
         let vb = site.path.split('.').fold(vb.clone(), |vb, part| vb.pp(part));
-        let mut inner = Vec::new();
-        let mut last = None;
-        for conv in site.convs() {
-            inner.extend(last.replace(conv.build(arithmetic, &vb)?));
-        }
+        let mut inner = build_each(&site.convs(), |conv| conv.build(arithmetic, &vb))?;
         let downsample = site.downsample();
         Ok(Self {
+            last: inner.pop().expect("every kind of block has at least two convolutions"),
             inner,
-            last: last.expect("every kind of block has at least two convolutions"),
             downsample: downsample.map(|conv| conv.build(arithmetic, &vb)).transpose()?,
         })
     }
@@ -302,15 +298,14 @@ impl ResNet {
     /// not finite.
     pub fn new(config: &ResNetConfig, arithmetic: Arithmetic<'_>, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
-        let stage = |blocks: Vec<BlockSite>| -> Result<Vec<ResidualBlock>> {
-            let blocks = blocks.iter();
-            blocks.map(|block| ResidualBlock::new(block, arithmetic, &vb)).collect()
+        let stage = |blocks: &Vec<BlockSite>| {
+            build_each(blocks, |block| ResidualBlock::new(block, arithmetic, &vb))
         };
         let pool = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
         Ok(Self {
             stem: config.stem().build(arithmetic, &vb)?,
             max_pool: MaxPool2d::new(arithmetic.level, pool),
-            layers: config.stages().into_iter().map(stage).collect::<Result<_>>()?,
+            layers: build_each(&config.stages(), stage)?,
             returned_layers: config.returned_layers.clone(),
         })
     }

@@ -82,22 +82,19 @@ impl RetinaNet {
         let channels = config.fpn.out_channels;
         let num_anchors = config.anchors.num_anchors()?;
         let backbone = vb.pp("backbone");
+        let classes = config.num_classes;
+        let in_channels = config.backbone.returned_channels();
+        let (body, fpn, head) = (backbone.pp("body"), backbone.pp("fpn"), vb.pp("head"));
+        let build_head =
+            || RetinaNetHead::new(&config.head, channels, num_anchors, classes, arithmetic, head);
+        let (body, (fpn, head)) = rayon::join(
+            || ResNet::new(&config.backbone, arithmetic, body),
+            || rayon::join(|| Fpn::new(&config.fpn, &in_channels, arithmetic, fpn), build_head),
+        );
         Ok(Self {
-            backbone: ResNet::new(&config.backbone, arithmetic, backbone.pp("body"))?,
-            fpn: Fpn::new(
-                &config.fpn,
-                &config.backbone.returned_channels(),
-                arithmetic,
-                backbone.pp("fpn"),
-            )?,
-            head: RetinaNetHead::new(
-                &config.head,
-                channels,
-                num_anchors,
-                config.num_classes,
-                arithmetic,
-                vb.pp("head"),
-            )?,
+            backbone: body?,
+            fpn: fpn?,
+            head: head?,
             anchors: AnchorGenerator::new(&config.anchors)?,
             num_anchors,
             config: config.clone(),

@@ -5,6 +5,7 @@ use candle_nn::{Init, VarBuilder};
 
 use super::ModelError;
 use crate::Result;
+use crate::weights::first_not_finite;
 
 /// One tensor a layer needs.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl TensorSpec {
                 name: name.clone(),
                 source: Box::new(source),
             })?;
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(index) = first_not_finite(&values) {
             return Err(ModelError::NonFinite { name, index, value: values[index] }.into());
         }
         Ok(values)
