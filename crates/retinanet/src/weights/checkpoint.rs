@@ -268,9 +268,9 @@ impl Checkpoint {
         &self.tensors
     }
 
-    /// Moves the first tensor out.
-    pub(super) fn pop_tensor(&mut self) -> Option<(String, Entry)> {
-        self.tensors.pop_first()
+    /// Moves the tensors out, by canonical name.
+    pub(super) fn into_entries(self) -> BTreeMap<String, Entry> {
+        self.tensors
     }
 }
 

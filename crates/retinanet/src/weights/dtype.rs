@@ -84,6 +84,15 @@ pub(super) fn decode_f32(dtype: StoredDtype, bytes: &[u8]) -> Option<Vec<f32>> {
     })
 }
 
+/// The index of the first NaN or infinity.
+pub(crate) fn first_not_finite(values: &[f32]) -> Option<usize> {
+    // Blocks are looked at whole: a search that may stop at every value takes one at a time.
+    const BLOCK: usize = 1024;
+    let is_clean = |block: &[f32]| block.iter().fold(true, |clean, v| clean & v.is_finite());
+    let start = BLOCK * values.chunks(BLOCK).position(|block| !is_clean(block))?;
+    values[start..].iter().position(|value| !value.is_finite()).map(|index| start + index)
+}
+
 /// Number of elements of a shape, or `None` when the product does not fit.
 pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     // A zero anywhere makes the tensor empty, however large the other sides claim to be.
@@ -106,6 +115,18 @@ mod tests {
             let [wide] = decode_f32(BF16, &bits.to_le_bytes()).unwrap()[..] else { panic!() };
             assert!(wide.is_nan() || wide.to_bits() == u32::from(bits) << 16, "{bits:#x}");
         }
+    }
+
+    #[test]
+    fn the_first_of_several_values_that_are_not_finite_is_found() {
+        let mut values = vec![f32::MAX; 3000];
+        assert_eq!(first_not_finite(&values), None);
+        values[2999] = f32::NAN;
+        assert_eq!(first_not_finite(&values), Some(2999));
+        values[1024] = f32::NEG_INFINITY;
+        assert_eq!(first_not_finite(&values), Some(1024));
+        values[0] = f32::INFINITY;
+        assert_eq!(first_not_finite(&values), Some(0));
     }
 
     #[test]

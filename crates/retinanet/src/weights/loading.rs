@@ -1,13 +1,17 @@
 //! Strict loading: every tensor the model needs, each in its shape, and nothing unexplained.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rayon::prelude::*;
 
 use super::WeightsError;
-use super::checkpoint::Checkpoint;
-use super::dtype::decode_f32;
+use super::checkpoint::{Checkpoint, Entry};
+use super::dtype::{decode_f32, first_not_finite};
 use super::error::quoted;
 use super::identity::{IdentifiedAs, Identity};
 use super::report::{LoadReport, MisShaped, Mismatch, Unmatched, nearest};
+use super::tensor::RawTensor;
 
 /// A tensor a model needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +29,12 @@ impl ExpectedTensor {
     }
 }
 
-/// Exactly the tensors a model asked for, as finite f32 in row-major order.
+/// Exactly the tensors a model asked for, all finite.
+///
+/// They are kept as they were stored and widened to f32 one at a time, as they are asked for.
 #[derive(Clone, Debug)]
 pub struct LoadedTensors {
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    tensors: BTreeMap<String, RawTensor>,
     report: LoadReport,
 }
 
@@ -43,13 +49,13 @@ impl LoadedTensors {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The elements of a tensor, row-major.
+    /// The elements of a tensor as f32, row-major.
     ///
     /// # Errors
     ///
     /// [`WeightsError::NoSuchTensor`] for a name that was not asked for or was already taken.
-    pub fn tensor(&self, name: &str) -> crate::Result<&[f32]> {
-        Ok(&self.entry(name)?.1)
+    pub fn tensor(&self, name: &str) -> crate::Result<Vec<f32>> {
+        Ok(widened(self.entry(name)?))
     }
 
     /// The shape of a tensor.
@@ -58,7 +64,7 @@ impl LoadedTensors {
     ///
     /// As [`tensor`](Self::tensor).
     pub fn shape(&self, name: &str) -> crate::Result<&[usize]> {
-        Ok(&self.entry(name)?.0)
+        Ok(&self.entry(name)?.shape)
     }
 
     /// Moves a tensor's elements out, so that its memory is free once they are packed.
@@ -67,13 +73,15 @@ impl LoadedTensors {
     ///
     /// As [`tensor`](Self::tensor).
     pub fn take(&mut self, name: &str) -> crate::Result<Vec<f32>> {
-        match self.tensors.remove(name) {
-            Some((_, elements)) => Ok(elements),
-            None => Err(self.no_such(name).into()),
-        }
+        Ok(widened(&self.take_raw(name)?))
     }
 
-    fn entry(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), WeightsError> {
+    /// As [`take`](Self::take), as it was stored; [`widened`] is what is left to do.
+    pub(super) fn take_raw(&mut self, name: &str) -> Result<RawTensor, WeightsError> {
+        self.tensors.remove(name).ok_or_else(|| self.no_such(name))
+    }
+
+    fn entry(&self, name: &str) -> Result<&RawTensor, WeightsError> {
         self.tensors.get(name).ok_or_else(|| self.no_such(name))
     }
 
@@ -96,7 +104,7 @@ impl Checkpoint {
     /// [`WeightsError::Mismatch`] lists every missing, unexpected and mis-shaped tensor at once and
     /// says what the file seems to be. [`WeightsError::UnsupportedDtype`] and
     /// [`WeightsError::NotFinite`] name the first tensor that is not finite f32, f16 or bf16.
-    pub fn load(mut self, expected: &[ExpectedTensor]) -> crate::Result<LoadedTensors> {
+    pub fn load(self, expected: &[ExpectedTensor]) -> crate::Result<LoadedTensors> {
         let wanted: BTreeMap<&str, &[usize]> =
             expected.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
         self.check_against(&wanted)?;
@@ -108,29 +116,27 @@ impl Checkpoint {
             ignored: self.ignored().to_vec(),
             renamed: Vec::new(),
         };
-        let mut tensors = BTreeMap::new();
-        while let Some((name, entry)) = self.pop_tensor() {
-            if !wanted.contains_key(name.as_str()) {
+        let mut entries = Vec::with_capacity(wanted.len());
+        for (name, entry) in self.into_entries() {
+            if wanted.contains_key(name.as_str()) {
+                entries.push((name, entry));
+            } else {
                 report.ignored.push(super::report::Ignored {
                     stored_name: entry.stored_name,
                     reason: "batch norm's step counter, unused in inference",
                 });
-                continue;
             }
-            let raw = entry.raw;
-            let elements = decode_f32(raw.dtype, &raw.bytes).ok_or_else(|| {
-                let (tensor, dtype) = (quoted(&entry.stored_name), raw.dtype.to_string());
-                WeightsError::UnsupportedDtype { path: path.clone(), tensor, dtype }
-            })?;
-            if let Some(index) = elements.iter().position(|element| !element.is_finite()) {
-                let (tensor, value) = (quoted(&entry.stored_name), elements[index]);
-                return Err(WeightsError::NotFinite { path, tensor, index, value }.into());
-            }
-            if entry.stored_name != name {
-                report.renamed.push((entry.stored_name, name.clone()));
+        }
+        let checks: Vec<_> =
+            entries.par_iter().map(|(_, entry)| check_finite(&path, entry)).collect();
+        checks.into_iter().collect::<Result<(), _>>()?;
+        let mut tensors = BTreeMap::new();
+        for (name, Entry { stored_name, raw }) in entries {
+            if stored_name != name {
+                report.renamed.push((stored_name, name.clone()));
             }
             report.applied.push(name.clone());
-            tensors.insert(name, (raw.shape, elements));
+            tensors.insert(name, raw);
         }
         Ok(LoadedTensors { tensors, report })
     }
@@ -198,4 +204,33 @@ impl Checkpoint {
             "The file looks like {file}, the model like {model}: check that they belong together"
         )
     }
+}
+
+/// The elements of a tensor that [`check_finite`] has passed.
+pub(super) fn widened(raw: &RawTensor) -> Vec<f32> {
+    decode_f32(raw.dtype, &raw.bytes).expect("a type that was checked when it was loaded")
+}
+
+/// Refuses what is not f32, f16 or bf16, NaN and infinity.
+fn check_finite(path: &Path, entry: &Entry) -> Result<(), WeightsError> {
+    /// Bytes that are widened at a time, to be in cache when they are looked at.
+    const BLOCK: usize = 1 << 14;
+    let Entry { stored_name, raw } = entry;
+    let (path, tensor) = (|| path.to_path_buf(), || quoted(stored_name));
+    let unsupported = || {
+        let dtype = raw.dtype.to_string();
+        WeightsError::UnsupportedDtype { path: path(), tensor: tensor(), dtype }
+    };
+    // Also for a tensor without elements.
+    decode_f32(raw.dtype, &[]).ok_or_else(unsupported)?;
+    let mut before = 0;
+    for bytes in raw.bytes.chunks(BLOCK) {
+        let elements = decode_f32(raw.dtype, bytes).ok_or_else(unsupported)?;
+        if let Some(index) = first_not_finite(&elements) {
+            let (value, index) = (elements[index], before + index);
+            return Err(WeightsError::NotFinite { path: path(), tensor: tensor(), index, value });
+        }
+        before += elements.len();
+    }
+    Ok(())
 }

@@ -22,6 +22,7 @@ mod var_builder;
 pub use checkpoint::{Checkpoint, Format};
 pub use convert::convert;
 pub use dtype::StoredDtype;
+pub(crate) use dtype::first_not_finite;
 pub use error::WeightsError;
 pub use fetch::{
     DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, SafeUrl, Token, fetch,

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +16,9 @@ pub(super) const MAX_FILE_BYTES: u64 = 8 << 30;
 /// How much is read before it is hashed, while it is still in cache.
 const STEP: usize = 1 << 20;
 
+/// How many steps the reader may be ahead of the hash.
+const AHEAD: usize = 4;
+
 /// A stream of known length; every byte handed out has gone through the hash.
 ///
 /// The file is never mapped: a mapped file that shrinks kills the process, and one that changes
@@ -23,7 +28,7 @@ pub(super) struct HashedSource<R> {
     inner: R,
     length: u64,
     read: u64,
-    hasher: Sha256,
+    hash: RunningHash,
 }
 
 impl HashedSource<File> {
@@ -50,7 +55,7 @@ impl<R: Read> HashedSource<R> {
         if length > MAX_FILE_BYTES {
             return Err(WeightsError::TooLarge { path, bytes: length, limit: MAX_FILE_BYTES });
         }
-        Ok(Self { path, inner, length, read: 0, hasher: Sha256::new() })
+        Ok(Self { path, inner, length, read: 0, hash: RunningHash::new(length) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -77,15 +82,17 @@ impl<R: Read> HashedSource<R> {
         }
         let total = usize::try_from(count).map_err(|_| no_memory())?;
         buffer.try_reserve_exact(total).map_err(|_| no_memory())?;
-        let end = buffer.len() + total;
-        while buffer.len() < end {
-            let start = buffer.len();
-            buffer.resize(start + STEP.min(end - start), 0);
-            self.inner.read_exact(&mut buffer[start..]).map_err(|source| match source.kind() {
+        let mut left = total;
+        while left > 0 {
+            let mut step = self.hash.take_step();
+            step.resize(STEP.min(left), 0);
+            self.inner.read_exact(&mut step).map_err(|source| match source.kind() {
                 ErrorKind::UnexpectedEof => changed(),
                 _ => WeightsError::Read { path: self.path.clone(), action: "read it", source },
             })?;
-            self.hasher.update(&buffer[start..]);
+            buffer.extend_from_slice(&step);
+            left -= step.len();
+            self.hash.update(step);
         }
         self.read += count;
         Ok(())
@@ -101,7 +108,66 @@ impl<R: Read> HashedSource<R> {
         if self.remaining() != 0 || grown {
             return Err(WeightsError::Changed { path: self.path });
         }
-        Ok(self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        let hash = self.hash.finish();
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A hash that takes its bytes step by step: those of a large file on a thread of its own, while the
+/// next step is read.
+enum RunningHash {
+    Here { hash: Sha256, step: Vec<u8> },
+    Beside { steps: SyncSender<Vec<u8>>, hashed: Receiver<Vec<u8>>, thread: JoinHandle<Sha256> },
+}
+
+impl RunningHash {
+    fn new(length: u64) -> Self {
+        let (steps, to_hash) = sync_channel::<Vec<u8>>(AHEAD);
+        let (back, hashed) = channel();
+        let hash_all = move || {
+            let mut hash = Sha256::new();
+            for step in to_hash {
+                hash.update(&step);
+                // Nobody wants the memory of the last steps.
+                drop(back.send(step));
+            }
+            hash
+        };
+        if length > STEP as u64
+            && let Ok(thread) = Builder::new().name("retinanet-hash".into()).spawn(hash_all)
+        {
+            return Self::Beside { steps, hashed, thread };
+        }
+        Self::Here { hash: Sha256::new(), step: Vec::new() }
+    }
+
+    /// Memory for a step, with what an earlier one left in it.
+    fn take_step(&mut self) -> Vec<u8> {
+        match self {
+            Self::Here { step, .. } => std::mem::take(step),
+            Self::Beside { hashed, .. } => hashed.try_recv().unwrap_or_default(),
+        }
+    }
+
+    fn update(&mut self, bytes: Vec<u8>) {
+        match self {
+            Self::Here { hash, step } => {
+                hash.update(&bytes);
+                *step = bytes;
+            }
+            // The thread takes steps until there are no more, so there is somebody to send to.
+            Self::Beside { steps, .. } => drop(steps.send(bytes)),
+        }
+    }
+
+    fn finish(self) -> Sha256 {
+        match self {
+            Self::Here { hash, .. } => hash,
+            Self::Beside { steps, hashed, thread } => {
+                drop((steps, hashed));
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
     }
 }
 
@@ -122,6 +188,20 @@ mod tests {
         assert_eq!(buffer, b"-abc");
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(abc.finish().unwrap(), known);
+    }
+
+    #[test]
+    fn a_hash_on_its_own_thread_is_the_same() {
+        let bytes: Vec<u8> = (0..3 * STEP + 5).map(|i| (i % 251) as u8).collect();
+        let mut source = source(&bytes, bytes.len() as u64);
+        let mut buffer = Vec::new();
+        for count in [1, STEP as u64 + 7, 100, 2 * STEP as u64 - 103] {
+            source.append(&mut buffer, count).unwrap();
+        }
+        assert_eq!(buffer, bytes);
+        let expected: String =
+            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(source.finish().unwrap(), expected);
     }
 
     #[test]

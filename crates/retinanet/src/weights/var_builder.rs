@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
-use super::loading::LoadedTensors;
+use super::loading::{LoadedTensors, widened};
 
 impl LoadedTensors {
     /// A candle `VarBuilder` whose paths are the canonical tensor names.
@@ -43,17 +43,16 @@ impl SimpleBackend for Draining {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        let (shape, elements) = {
+        let raw = {
             let mut tensors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let shape = tensors.shape(name).map(<[usize]>::to_vec);
-            let shape = shape.map_err(candle_core::Error::wrap)?;
-            (shape, tensors.take(name).map_err(candle_core::Error::wrap)?)
+            tensors.take_raw(name).map_err(candle_core::Error::wrap)?
         };
-        Tensor::from_vec(elements, shape, device)?.to_dtype(dtype)
+        let elements = widened(&raw);
+        Tensor::from_vec(elements, raw.shape, device)?.to_dtype(dtype)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).tensor(name).is_ok()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).shape(name).is_ok()
     }
 }
 
@@ -90,10 +89,10 @@ impl SimpleBackend for LoadedTensors {
     ) -> candle_core::Result<Tensor> {
         let find = || Ok((self.tensor(name)?, self.shape(name)?));
         let (elements, shape) = find().map_err(|e: crate::Error| candle_core::Error::wrap(e))?;
-        Tensor::from_slice(elements, shape, device)?.to_dtype(dtype)
+        Tensor::from_vec(elements, shape, device)?.to_dtype(dtype)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.tensor(name).is_ok()
+        self.shape(name).is_ok()
     }
 }
