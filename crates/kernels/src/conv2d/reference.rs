@@ -80,11 +80,7 @@ fn winograd(
     size: [usize; 2],
     [oh, ow]: [usize; 2],
 ) -> Vec<f32> {
-    let transformed = weight.chunks_exact(9).map(|kernel| {
-        let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
-        weight_2d(&taps)
-    });
-    let transformed: Vec<_> = transformed.collect();
+    let transformed: Vec<_> = weight.chunks_exact(9).map(weight_2d).collect();
     let mut output = vec![0.0; spec.out_channels * oh * ow];
     for ty in 0..oh.div_ceil(4) {
         for tx in 0..ow.div_ceil(4) {
@@ -106,7 +102,7 @@ fn winograd(
                         for j in 0..6 {
                             sums[i][j] = fma(
                                 patch[i][j],
-                                transformed[co * spec.in_channels + ci][6 * i + j][0],
+                                transformed[co * spec.in_channels + ci][6 * i + j],
                                 sums[i][j],
                             );
                         }

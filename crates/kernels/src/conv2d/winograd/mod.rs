@@ -6,7 +6,7 @@
 //! input is transformed along y, then along x (`input_2d`); for each of the 36 points the input
 //! channels are one fused chain with the transformed weights; the 36 sums are transformed along y,
 //! then along x (`output_2d`). The weights are transformed in f64 and rounded once
-//! (`weight_2d`).
+//! (`weights_2d`).
 
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]

@@ -67,10 +67,16 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
     out
 }
 
+/// The transform of one 3x3 kernel.
+pub(in super::super) fn weight_2d(kernel: &[f32]) -> [f32; POINTS] {
+    let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
+    weights_2d(&taps).map(|[value]| value)
+}
+
 /// The transform of `N` 3x3 kernels side by side, [ky * 3 + kx][N], to [point][N]: in f64, rounded
 /// once.
 #[inline(always)]
-pub(in super::super) fn weight_2d<const N: usize>(kernels: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
+pub(super) fn weights_2d<const N: usize>(kernels: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
     const G: [[f64; 3]; 6] = [
         [1.0, 0.0, 0.0],
         [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],

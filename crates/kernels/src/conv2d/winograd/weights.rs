@@ -5,7 +5,7 @@
 
 use super::super::Conv2dSpec;
 use super::POINTS;
-use super::transform::weight_2d;
+use super::transform::weights_2d;
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::gemm::CHUNK;
 use crate::simd::{Kernel, Simd};
@@ -75,7 +75,7 @@ impl Kernel for TransformChunk<'_> {
                         taps[tap][column] = f64::from(kernel[tap]);
                     }
                 }
-                let transformed = weight_2d(&taps);
+                let transformed = weights_2d(&taps);
                 for point in 0..POINTS {
                     packed[(point * inputs + ci) * CHUNK + first..][..SIDE_BY_SIDE]
                         .copy_from_slice(&transformed[point]);
