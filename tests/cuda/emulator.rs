@@ -37,7 +37,8 @@ type Start = unsafe extern "C" fn(*const *mut c_void, *const usize, i32, i32);
 #[derive(Debug)]
 pub struct Emulator {
     chip: Chip,
-    library: &'static Library,
+    /// One for each source; the first also keeps the memory.
+    libraries: &'static [Library],
     used: Mutex<std::collections::HashMap<u64, usize>>,
     /// Kernels that were started.
     started: Mutex<HashSet<&'static str>>,
@@ -45,16 +46,16 @@ pub struct Emulator {
 
 /// An emulated GPU; `None`, with a word about it, where there is no compiler.
 pub fn emulated(chip: Chip) -> Option<(Gpu, Arc<Emulator>)> {
-    static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
-    let library = LIBRARY.get_or_init(build).as_ref();
-    if library.is_none() {
+    static LIBRARIES: OnceLock<Option<Vec<Library>>> = OnceLock::new();
+    let libraries = LIBRARIES.get_or_init(build).as_ref();
+    if libraries.is_none() {
         let required = std::env::var_os("RETINANET_REQUIRE_CUDA_EMULATION").is_some();
         assert!(!required, "no C++ compiler, but RETINANET_REQUIRE_CUDA_EMULATION is set");
         eprintln!("skipped: no C++ compiler (c++ or $CXX) to emulate a GPU with");
     }
-    let library = library?;
+    let libraries = libraries?;
     let used = Mutex::default();
-    let emulator = Arc::new(Emulator { chip, library, used, started: Mutex::default() });
+    let emulator = Arc::new(Emulator { chip, libraries, used, started: Mutex::default() });
     Some((Gpu::new(Arc::clone(&emulator) as Arc<dyn Driver>), emulator))
 }
 
@@ -68,12 +69,24 @@ pub fn kernel_names(source: &str) -> Vec<&str> {
     starts.filter_map(|text| name(text).map(|(start, end)| text[start..end].trim())).collect()
 }
 
-fn build() -> Option<Library> {
+/// The source of each module of kernels.
+pub fn sources() -> Vec<String> {
+    vec![
+        source(),
+        #[cfg(feature = "cudnn")]
+        retinanet_kernels::cudnn::source(),
+    ]
+}
+
+fn build() -> Option<Vec<Library>> {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     Command::new(&compiler).arg("--version").output().ok().filter(|out| out.status.success())?;
-    let kernels = source();
-    let mut text = include_str!("emulator.hpp").to_owned() + &kernels;
-    for name in kernel_names(&kernels) {
+    Some(sources().iter().map(|kernels| build_one(&compiler, kernels)).collect())
+}
+
+fn build_one(compiler: &str, kernels: &str) -> Library {
+    let mut text = include_str!("emulator.hpp").to_owned() + kernels;
+    for name in kernel_names(kernels) {
         write!(
             text,
             "extern \"C\" void start_{name}(void **arguments, const size_t *blocks, int threads, int reversed) {{
@@ -85,9 +98,9 @@ fn build() -> Option<Library> {
     let folder = tempfile::tempdir().unwrap();
     let (file, library) = (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));
     std::fs::write(&file, text).unwrap();
-    compile(&compiler, &file, &library);
+    compile(compiler, &file, &library);
     // SAFETY: our own library, without initialisers. It stays loaded when its file is deleted.
-    Some(unsafe { Library::new(&library) }.unwrap())
+    unsafe { Library::new(&library) }.unwrap()
 }
 
 fn compile(compiler: &str, file: &Path, library: &Path) {
@@ -125,9 +138,9 @@ impl Driver for Emulator {
         }
         // SAFETY: the emulator's own function.
         let pointer = unsafe {
-            self.library.get::<unsafe extern "C" fn(usize) -> u64>("emulator_allocate").unwrap()(
-                bytes,
-            )
+            self.libraries[0]
+                .get::<unsafe extern "C" fn(usize) -> u64>("emulator_allocate")
+                .unwrap()(bytes)
         };
         assert_ne!(pointer, 0, "no memory");
         used.insert(pointer, bytes);
@@ -137,7 +150,9 @@ impl Driver for Emulator {
     unsafe fn free(&self, pointer: u64) {
         self.used.lock().unwrap().remove(&pointer).expect("freed what was not allocated");
         // SAFETY: it was allocated there.
-        unsafe { self.library.get::<unsafe extern "C" fn(u64)>("emulator_free").unwrap()(pointer) }
+        unsafe {
+            self.libraries[0].get::<unsafe extern "C" fn(u64)>("emulator_free").unwrap()(pointer)
+        }
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<()> {
@@ -156,7 +171,8 @@ impl Driver for Emulator {
         self.started.lock().unwrap().insert(launch.kernel);
         let name = format!("start_{}", launch.kernel);
         // SAFETY: the trampoline has this signature.
-        let start = unsafe { self.library.get::<Start>(&name) }.unwrap();
+        let found = |library| unsafe { Library::get::<Start>(library, &name) }.ok();
+        let start = self.libraries.iter().find_map(found).expect("a kernel of that name");
         let arguments: Vec<_> =
             launch.arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
         let (threads, reversed) = (launch.threads as i32, self.chip.reversed.into());

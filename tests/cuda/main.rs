@@ -2,6 +2,12 @@
 //! for bit, and compiled to PTX where NVRTC is installed.
 
 mod emulator;
+#[cfg(feature = "cudnn")]
+mod fast_layers;
+#[cfg(feature = "cudnn")]
+mod fast_network;
 mod kernels;
+#[cfg(feature = "cudnn")]
+mod naive_library;
 mod network;
 mod ptx;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
-use retinanet::{Detections, Detector, DetectorBuilder, Determinism};
+use retinanet::{DType, Detections, Detector, DetectorBuilder, Determinism};
 
 use crate::exit::{Failure, Outcome};
 
@@ -50,6 +50,10 @@ pub struct ModelOptions {
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
 
+    /// Number format: f16 and bf16 in the fast mode on a GPU, in a build with the feature `cudnn`
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
+
     /// CPU threads; no answer depends on it [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -73,6 +77,17 @@ impl From<Arch> for Architecture {
             Arch::V2 => Self::RetinanetResnet50FpnV2,
         }
     }
+}
+
+/// What weights and maps are stored in; sums are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// 32 bits
+    F32,
+    /// Half precision
+    F16,
+    /// Half of an f32, with its range
+    Bf16,
 }
 
 /// How far the promise of equal bits reaches.
@@ -133,6 +148,11 @@ impl ModelOptions {
     /// The builder with all options but the weights set.
     pub fn settings(&self, builder: DetectorBuilder) -> Outcome<DetectorBuilder> {
         let mut builder = builder.determinism(self.mode.into()).device(self.device.parse()?);
+        builder = match self.dtype {
+            Dtype::F32 => builder,
+            Dtype::F16 => builder.dtype(DType::F16),
+            Dtype::Bf16 => builder.dtype(DType::BF16),
+        };
         if let Some(arch) = self.arch {
             builder = builder.architecture(arch.into());
         }

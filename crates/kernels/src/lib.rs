@@ -11,7 +11,8 @@
 //! | [`layout`] | how activations lie in memory: channels in blocks of sixteen |
 //!
 //! With the feature `cuda`, each has a twin on NVIDIA's GPUs (`cuda`), and `select` picks the few values
-//! that matter out of large maps there.
+//! that matter out of large maps there. With `cudnn`, a fast mode with convolutions by cuDNN is there too (`cudnn`):
+//! close to the canonical results, not equal to them.
 //!
 //! Each kernel takes a [`Level`] (which CPU instructions to use; it changes the speed only), a spec (the
 //! problem), and activations in the blocked layout; functions that end in `_nchw` take plain slices in
@@ -34,6 +35,8 @@ pub mod contract;
 pub mod conv2d;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(feature = "cudnn")]
+pub mod cudnn;
 mod error;
 mod float_env;
 mod gemm;

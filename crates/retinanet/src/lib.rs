@@ -68,8 +68,9 @@ pub mod ops;
 pub mod postprocess;
 pub mod weights;
 
+pub use candle_core::DType;
 pub use detection::{BoundingBox, Detection, Detections};
-pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime};
+pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, StageValues};
 pub use determinism::Determinism;
 pub use device::Device;
 pub use error::{Error, Result};

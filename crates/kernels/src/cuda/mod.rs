@@ -26,3 +26,7 @@ pub use source::{COMPILER_OPTIONS, compile, source};
 pub(crate) use items::{ITEMS, Item, Items, int};
 pub(crate) use map::plane;
 pub(crate) use memory::Buffer;
+#[cfg(feature = "cudnn")]
+pub(crate) use nvidia::Stream;
+#[cfg(feature = "cudnn")]
+pub(crate) use source::Module;

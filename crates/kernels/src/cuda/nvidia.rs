@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
 use cudarc::nvrtc::Ptx;
 
+use super::CudaError;
 use super::driver::{Driver, Launch};
-use super::{CudaError, source};
+use super::source::{Module, canonical};
 use crate::Result;
 
 /// A GPU, for a report.
@@ -44,7 +45,8 @@ impl std::fmt::Display for DeviceInfo {
 pub struct Nvidia {
     info: DeviceInfo,
     multiprocessors: usize,
-    module: Arc<CudaModule>,
+    /// Each knows its own kernels' names, which are all different.
+    modules: Vec<Arc<CudaModule>>,
     functions: Mutex<HashMap<&'static str, CudaFunction>>,
     stream: Arc<CudaStream>,
 }
@@ -78,7 +80,19 @@ impl Nvidia {
         let multiprocessors = context
             .attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
             .map_err(|error| failed("cuDeviceGetAttribute", error))?;
-        let ptx = source::compiled(info.capability, shelf)?;
+        let stream = context.new_stream().map_err(|error| failed("cuStreamCreate", error))?;
+        let multiprocessors = usize::try_from(multiprocessors).unwrap_or(1).max(1);
+        let functions = Mutex::default();
+        let mut gpu = Self { info, multiprocessors, modules: Vec::new(), functions, stream };
+        gpu.load(&canonical(), shelf)?;
+        Ok(gpu)
+    }
+
+    /// Compiles kernels, or takes them from the shelf, and loads them.
+    fn load(&mut self, kernels: &Module, shelf: Option<&Path>) -> Result<()> {
+        let info = &self.info;
+        let ptx = kernels.compiled(info.capability, shelf)?;
+        let context = self.stream.context();
         let module = context.load_module(Ptx::from_src(ptx)).map_err(|error| match error.0 {
             sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => CudaError::TooOld {
                 what: "driver",
@@ -89,9 +103,24 @@ impl Nvidia {
             .into(),
             _ => failed("cuModuleLoadData", error),
         })?;
-        let stream = context.new_stream().map_err(|error| failed("cuStreamCreate", error))?;
-        let multiprocessors = usize::try_from(multiprocessors).unwrap_or(1).max(1);
-        Ok(Self { info, multiprocessors, module, functions: Mutex::default(), stream })
+        self.modules.push(module);
+        Ok(())
+    }
+
+    /// Also loads the layers of the fast mode, which [`Cudnn`](crate::cudnn::Cudnn) needs.
+    ///
+    /// # Errors
+    /// As [`Nvidia::open`].
+    #[cfg(feature = "cudnn")]
+    pub fn with_fast_layers(mut self, shelf: Option<&Path>) -> Result<Self> {
+        self.load(&crate::cudnn::module(), shelf)?;
+        Ok(self)
+    }
+
+    /// Its stream, for a library that takes part in it.
+    #[cfg(feature = "cudnn")]
+    pub(crate) fn stream(&self) -> Stream {
+        Stream(Arc::clone(&self.stream))
     }
 
     /// The GPU.
@@ -109,12 +138,35 @@ impl Nvidia {
         if let Some(function) = functions.get(name) {
             return Ok(function.clone());
         }
-        let function = self
-            .module
-            .load_function(name)
-            .map_err(|error| failed("cuModuleGetFunction", error))?;
+        let mut found =
+            Err(CudaError::Call { call: name, reason: "no such kernel".to_owned() }.into());
+        for module in &self.modules {
+            found = module.load_function(name).map_err(|error| failed(name, error));
+            if found.is_ok() {
+                break;
+            }
+        }
+        let function: CudaFunction = found?;
         functions.insert(name, function.clone());
         Ok(function)
+    }
+}
+
+/// The ordered stream of a GPU, which stays as long as this does.
+#[cfg(feature = "cudnn")]
+#[derive(Debug)]
+pub(crate) struct Stream(Arc<CudaStream>);
+
+#[cfg(feature = "cudnn")]
+impl Stream {
+    /// Makes its GPU this thread's.
+    pub(crate) fn bind(&self) -> Result<()> {
+        self.0.context().bind_to_thread().map_err(|error| failed("cuCtxSetCurrent", error))
+    }
+
+    /// The driver's name for it.
+    pub(crate) fn as_ptr(&self) -> *mut std::ffi::c_void {
+        self.0.cu_stream().cast()
     }
 }
 

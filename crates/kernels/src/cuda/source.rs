@@ -33,66 +33,85 @@ pub fn source() -> String {
     SOURCES.into_iter().chain([SELECT]).collect::<Vec<_>>().join("\n")
 }
 
+/// Kernels that are compiled together.
+pub(crate) struct Module {
+    /// What the compiler's messages call it.
+    pub(crate) name: &'static str,
+    pub(crate) source: String,
+}
+
+/// All canonical kernels.
+pub(super) fn canonical() -> Module {
+    Module { name: "retinanet_kernels.cu", source: source() }
+}
+
 /// Compiles all kernels to PTX for GPUs of at least this compute capability, (8, 0) for instance. Needs
 /// NVRTC but no GPU.
 ///
 /// # Errors
 /// [`CudaError::NoLibrary`] where NVRTC cannot be loaded, [`CudaError::Compile`] where it refuses.
 pub fn compile(capability: (i32, i32)) -> Result<String> {
-    if !present(&[
-        "libnvrtc.so",
-        "libnvrtc.so.13",
-        "libnvrtc.so.12",
-        "nvrtc64_130_0.dll",
-        "nvrtc64_120_0.dll",
-    ]) {
-        let remedy = "install NVRTC (part of the CUDA toolkit, or `pip install nvidia-cuda-nvrtc`) and put its folder on LD_LIBRARY_PATH";
-        return Err(CudaError::NoLibrary { library: "NVRTC (libnvrtc)", remedy }.into());
-    }
-    let architecture = format!("--gpu-architecture={}", architecture(capability));
-    let options = COMPILER_OPTIONS.iter().map(|option| (*option).to_owned());
-    let options = CompileOptions {
-        options: options.chain([architecture]).collect(),
-        name: Some("retinanet_kernels.cu".to_owned()),
-        ..CompileOptions::default()
-    };
-    let ptx = compile_ptx_with_opts(source(), options).map_err(|error| {
-        let log = match error {
-            CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
-            other => other.to_string(),
+    canonical().compile(capability)
+}
+
+impl Module {
+    /// As [`compile`].
+    pub(crate) fn compile(&self, capability: (i32, i32)) -> Result<String> {
+        if !present(&[
+            "libnvrtc.so",
+            "libnvrtc.so.13",
+            "libnvrtc.so.12",
+            "nvrtc64_130_0.dll",
+            "nvrtc64_120_0.dll",
+        ]) {
+            let remedy = "install NVRTC (part of the CUDA toolkit, or `pip install nvidia-cuda-nvrtc`) and put its folder on LD_LIBRARY_PATH";
+            return Err(CudaError::NoLibrary { library: "NVRTC (libnvrtc)", remedy }.into());
+        }
+        let architecture = format!("--gpu-architecture={}", architecture(capability));
+        let options = COMPILER_OPTIONS.iter().map(|option| (*option).to_owned());
+        let options = CompileOptions {
+            options: options.chain([architecture]).collect(),
+            name: Some(self.name.to_owned()),
+            ..CompileOptions::default()
         };
-        CudaError::Compile { log }
-    })?;
-    Ok(ptx.to_src())
+        let ptx = compile_ptx_with_opts(&self.source, options).map_err(|error| {
+            let log = match error {
+                CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+                other => other.to_string(),
+            };
+            CudaError::Compile { log }
+        })?;
+        Ok(ptx.to_src())
+    }
+
+    /// The PTX: from `shelf`, where it was kept under the hash of source and options, else compiled now and
+    /// put there. A shelf that cannot be read or written costs time only.
+    pub(super) fn compiled(&self, capability: (i32, i32), shelf: Option<&Path>) -> Result<String> {
+        let file = shelf.map(|shelf| shelf.join(self.file_name(capability)));
+        if let Some(kept) = file.as_deref().and_then(read) {
+            return Ok(kept);
+        }
+        let ptx = self.compile(capability)?;
+        if let Some(file) = file {
+            // Without it the next start compiles again: nothing is lost but a second.
+            drop(write(&file, &ptx));
+        }
+        Ok(ptx)
+    }
+
+    fn file_name(&self, capability: (i32, i32)) -> String {
+        let mut hash = Sha256::new();
+        for part in COMPILER_OPTIONS.into_iter().chain([&*architecture(capability), &self.source]) {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        format!("{}.ptx", hex(&hash.finalize()))
+    }
 }
 
 /// PTX for one generation runs on all later ones; 8.0 is the last that NVRTC of every release knows.
 fn architecture((major, minor): (i32, i32)) -> String {
     if major >= 8 { "compute_80".to_owned() } else { format!("compute_{major}{minor}") }
-}
-
-/// The kernels' PTX: from `shelf`, where it was kept under the hash of sources and options, else
-/// compiled now and put there. A shelf that cannot be read or written costs time only.
-pub(super) fn compiled(capability: (i32, i32), shelf: Option<&Path>) -> Result<String> {
-    let file = shelf.map(|shelf| shelf.join(file_name(capability)));
-    if let Some(kept) = file.as_deref().and_then(read) {
-        return Ok(kept);
-    }
-    let ptx = compile(capability)?;
-    if let Some(file) = file {
-        // Without it the next start compiles again: nothing is lost but a second.
-        drop(write(&file, &ptx));
-    }
-    Ok(ptx)
-}
-
-fn file_name(capability: (i32, i32)) -> String {
-    let mut hash = Sha256::new();
-    for part in COMPILER_OPTIONS.into_iter().chain([&*architecture(capability), &source()]) {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    format!("{}.ptx", hex(&hash.finalize()))
 }
 
 /// First line of a kept file: the hash of the rest.
@@ -130,7 +149,7 @@ mod tests {
     #[test]
     fn a_kept_file_is_used_only_whole() {
         let folder = std::env::temp_dir().join(format!("retinanet-shelf-{}", std::process::id()));
-        let file = folder.join(file_name((9, 0)));
+        let file = folder.join(canonical().file_name((9, 0)));
         assert_eq!(read(&file), None);
         write(&file, ".version 8.0\n.target sm_80\n").unwrap();
         assert_eq!(read(&file).as_deref(), Some(".version 8.0\n.target sm_80\n"));
@@ -145,7 +164,8 @@ mod tests {
 
     #[test]
     fn gpus_of_one_generation_share_their_kernels_and_older_ones_do_not() {
-        assert_eq!(file_name((8, 0)), file_name((9, 0)));
-        assert_ne!(file_name((8, 0)), file_name((7, 5)));
+        let kernels = canonical();
+        assert_eq!(kernels.file_name((8, 0)), kernels.file_name((9, 0)));
+        assert_ne!(kernels.file_name((8, 0)), kernels.file_name((7, 5)));
     }
 }

@@ -69,7 +69,7 @@ impl GroupNormSpec {
         self.channels / self.groups
     }
 
-    fn check(&self, gamma: &[f32], beta: &[f32], channels: usize) -> Result<()> {
+    pub(crate) fn check(&self, gamma: &[f32], beta: &[f32], channels: usize) -> Result<()> {
         let refuse = |reason: String| Err(Error::Shape { what: WHAT, reason });
         let (own, groups, eps) = (self.channels, self.groups, self.eps);
         if own != channels {

@@ -34,7 +34,7 @@ pub(super) struct Identity {
     pub(super) annotations_sha256: Option<Digest>,
     pub(super) weights_sha256: Option<Digest>,
     pub(super) mode: Mode,
-    /// In fast mode, where it takes part in the answer.
+    /// In fast mode and with cuDNN, where it takes part in the answer.
     pub(super) mode_device: Option<String>,
     /// The only labels that are written; empty for all.
     pub(super) labels: Vec<String>,

@@ -12,7 +12,6 @@ use super::output::{Existing, Output};
 use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
-use crate::determinism::Mode;
 use crate::image::Image;
 use crate::{Detector, Error, Result};
 
@@ -348,7 +347,8 @@ impl<'a> Batch<'a> {
     fn identity(&self) -> Identity {
         let environment = self.detector.environment();
         let config = self.detector.model().config();
-        let fast = environment.mode != Mode::Strict;
+        // In fast mode, or with pinned cuDNN.
+        let bits_differ = !environment.problems.is_empty();
         Identity {
             kind: Identity::kind(),
             format: self.config.format,
@@ -358,7 +358,7 @@ impl<'a> Batch<'a> {
             annotations_sha256: self.coco_ids.digest(self.detector.categories()),
             weights_sha256: environment.weights_sha256,
             mode: environment.mode,
-            mode_device: fast.then_some(environment.device),
+            mode_device: bits_differ.then_some(environment.device),
             labels: self.config.labels.clone(),
             extras: self.config.extras.clone(),
             versions: environment.versions,

@@ -32,6 +32,10 @@ pub struct DetectorBuilder {
     level: Option<Level>,
     #[cfg(feature = "cuda")]
     gpu: Option<retinanet_kernels::cuda::Gpu>,
+    #[cfg(feature = "cudnn")]
+    cudnn: Option<bool>,
+    #[cfg(feature = "cudnn")]
+    library: Option<Arc<dyn retinanet_kernels::cudnn::ConvolutionLibrary>>,
 }
 
 /// What does not depend on the weights.
@@ -49,6 +53,8 @@ impl Prepared {
             Engine::Cpu(_) => Arithmetic::new(determinism, self.level),
             #[cfg(feature = "cuda")]
             Engine::Cuda(gpu) => Arithmetic::new(determinism, self.level).on(gpu),
+            #[cfg(feature = "cudnn")]
+            Engine::Cudnn(on) => Arithmetic::new(determinism, self.level).on_cudnn(on),
         }
     }
 }
@@ -99,7 +105,10 @@ impl DetectorBuilder {
         self
     }
 
-    /// The number format. Default, and all that [`Determinism::strict`] allows: f32.
+    /// The number format of weights and maps. Default, and all that [`Determinism::strict`] allows: f32.
+    ///
+    /// In the fast mode on a GPU, with the feature `cudnn`: f32 (which lets cuDNN multiply in TF32), f16
+    /// or bf16; sums are f32 in all three.
     pub fn dtype(mut self, dtype: DType) -> Self {
         self.dtype = Some(dtype);
         self
@@ -135,6 +144,35 @@ impl DetectorBuilder {
     #[cfg(feature = "cuda")]
     pub fn gpu(mut self, gpu: retinanet_kernels::cuda::Gpu) -> Self {
         self.gpu = Some(gpu);
+        self
+    }
+
+    /// Whether convolutions on a GPU are cuDNN's instead of this crate's canonical kernels. Default: in
+    /// the fast mode, yes; in strict mode, no.
+    ///
+    /// - Strict without it: the same bits on every machine, CPU or GPU.
+    /// - Strict with it: algorithm and precision are pinned (implicit GEMM with precomputed indices, f32
+    ///   without TF32). One machine, with its GPU, driver and cuDNN, then answers the same bits in every
+    ///   run; no other need answer them. `CUBLAS_WORKSPACE_CONFIG` and `NVIDIA_TF32_OVERRIDE` must be set
+    ///   as [`cuda_setting_problems`](crate::determinism::cuda_setting_problems) says, and receipts and
+    ///   [`Environment`](crate::determinism::Environment) name cuDNN.
+    /// - Fast with it: nothing about bits; algorithms are chosen by timing, when a shape is first seen.
+    #[cfg(feature = "cudnn")]
+    pub fn cudnn(mut self, yes: bool) -> Self {
+        self.cudnn = Some(yes);
+        self
+    }
+
+    /// A GPU that is open already, with what convolves on it; takes precedence over
+    /// [`DetectorBuilder::device`].
+    #[cfg(feature = "cudnn")]
+    pub fn gpu_with_library(
+        mut self,
+        gpu: retinanet_kernels::cuda::Gpu,
+        library: Arc<dyn retinanet_kernels::cudnn::ConvolutionLibrary>,
+    ) -> Self {
+        self.gpu = Some(gpu);
+        self.library = Some(library);
         self
     }
 
@@ -235,7 +273,11 @@ impl DetectorBuilder {
     fn prepare(&self, fetch: Option<&FetchOptions>) -> Result<Prepared> {
         let dtype = self.dtype.unwrap_or(DType::F32);
         self.determinism.check_dtype(dtype)?;
-        if dtype != DType::F32 {
+        #[cfg(feature = "cudnn")]
+        let choice = self.cudnn_choice(dtype)?;
+        #[cfg(not(feature = "cudnn"))]
+        let choice = None::<()>;
+        if dtype != DType::F32 && choice.is_none() {
             return Err(DetectorError::Dtype { dtype: dtype.as_str() }.into());
         }
         let level = match self.level {
@@ -259,6 +301,11 @@ impl DetectorBuilder {
             })
             .build()
             .map_err(|error| DetectorError::Threads { threads, reason: error.to_string() })?;
+        #[cfg(feature = "cudnn")]
+        if let Some(choice) = choice {
+            let (engine, gpu) = self.engine_with_cudnn(choice, fetch)?;
+            return Ok(Prepared { level, pool, engine, gpu });
+        }
         let (engine, gpu) = self.engine(fetch)?;
         Ok(Prepared { level, pool, engine, gpu })
     }
@@ -271,11 +318,41 @@ impl DetectorBuilder {
             (Some(gpu), _) => Ok((Engine::Cuda(gpu.clone()), None)),
             (None, Device::Cpu) => Ok((Engine::Cpu(Mutex::default()), None)),
             (None, Device::Cuda(ordinal)) => {
-                let options = fetch.cloned().map_or_else(FetchOptions::from_env, Ok);
-                let shelf = options.ok().map(|options| options.cache_dir.join("cuda"));
-                let (gpu, name) = super::cuda::open(ordinal, shelf.as_deref())?;
+                let (gpu, name) = super::cuda::open(ordinal, shelf(fetch).as_deref())?;
                 Ok((Engine::Cuda(gpu), Some(name)))
             }
+        }
+    }
+
+    /// cuDNN, if it is to convolve.
+    #[cfg(feature = "cudnn")]
+    fn cudnn_choice(&self, dtype: DType) -> Result<Option<super::cudnn::Choice>> {
+        let possible = match &self.gpu {
+            Some(_) => self.library.is_some(),
+            None => self.device != Device::Cpu,
+        };
+        super::cudnn::Choice::of(&self.determinism, dtype, self.cudnn, possible)
+    }
+
+    /// The device with cuDNN.
+    #[cfg(feature = "cudnn")]
+    fn engine_with_cudnn(
+        &self,
+        choice: super::cudnn::Choice,
+        fetch: Option<&FetchOptions>,
+    ) -> Result<(Engine, Option<String>)> {
+        use retinanet_kernels::cudnn::CudnnGpu;
+        match (&self.gpu, &self.library, self.device) {
+            (Some(gpu), Some(library), _) => {
+                let (gpu, library) = (gpu.clone(), Arc::clone(library));
+                let on = CudnnGpu::new(gpu, library, choice.format, choice.pinned);
+                Ok((Engine::Cudnn(on), None))
+            }
+            (None, _, Device::Cuda(ordinal)) => {
+                let (on, name) = choice.open(ordinal, shelf(fetch).as_deref())?;
+                Ok((Engine::Cudnn(on), Some(name)))
+            }
+            _ => self.engine(fetch),
         }
     }
 
@@ -304,6 +381,13 @@ impl DetectorBuilder {
             load_report: None,
         }
     }
+}
+
+/// Where compiled kernels are kept.
+#[cfg(feature = "cuda")]
+fn shelf(fetch: Option<&FetchOptions>) -> Option<PathBuf> {
+    let options = fetch.cloned().map_or_else(FetchOptions::from_env, Ok);
+    options.ok().map(|options| options.cache_dir.join("cuda"))
 }
 
 /// More threads than any machine can use well; a typing error more likely.

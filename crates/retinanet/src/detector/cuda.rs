@@ -10,7 +10,7 @@ use retinanet_kernels::select::{Selected, select_cuda};
 use super::Detector;
 use crate::Result;
 use crate::image::Image;
-use crate::model::plan::{Observer, OnGpu};
+use crate::model::plan::Predictions;
 use crate::postprocess::{ImageSizes, ScoredBox, SelectedLevel};
 
 /// Opens GPU `ordinal`, and says what it is; its compiled kernels are kept in the folder `shelf`.
@@ -20,14 +20,24 @@ pub(super) fn open(ordinal: usize, shelf: Option<&Path>) -> Result<(Gpu, String)
     Ok((Gpu::new(Arc::new(driver)), name))
 }
 
+/// The same canvas, `images` times.
+pub(super) fn canvases(
+    gpu: &Gpu,
+    size: [usize; 2],
+    values: &[f32],
+    images: usize,
+) -> Result<Vec<Map>> {
+    (0..images).map(|_| Ok(Map::from_chw(gpu, 3, size, values)?)).collect()
+}
+
 impl Detector {
-    /// Resize, network and the choice of candidates are the GPU's; what is left, on some thousand
+    /// Resize, `network` and the choice of candidates are the GPU's; what is left, on some thousand
     /// values, is the CPU's same code.
     pub(super) fn boxes_on_gpu(
         &self,
         images: &[&Image],
         gpu: &Gpu,
-        observer: &mut dyn Observer,
+        network: impl FnOnce(&[Map]) -> Result<Vec<Predictions<Map>>>,
     ) -> Result<Vec<Vec<ScoredBox>>> {
         let config = self.model.config();
         let transform = &config.transform;
@@ -41,7 +51,7 @@ impl Detector {
             canvases.push(resize_normalised_cuda(gpu, &spec, &normalisation, image.as_rgb8())?);
             sizes.push((ImageSizes { original, resized }, padded));
         }
-        let predictions = self.model.run(&canvases, &mut OnGpu, observer)?;
+        let predictions = network(&canvases)?;
 
         let logits: Vec<&Map> = predictions.iter().flat_map(|found| &found.cls_logits).collect();
         let mut selected = select_cuda(&logits, config.postprocess.logit_bound())?.into_iter();

@@ -18,6 +18,9 @@ pub(super) enum Engine {
     /// A GPU, whose memory is kept by itself.
     #[cfg(feature = "cuda")]
     Cuda(retinanet_kernels::cuda::Gpu),
+    /// A GPU with cuDNN.
+    #[cfg(feature = "cudnn")]
+    Cudnn(retinanet_kernels::cudnn::CudnnGpu),
 }
 
 impl Detector {
@@ -30,7 +33,14 @@ impl Detector {
         match &self.engine {
             Engine::Cpu(workspaces) => self.boxes_on_cpu(images, workspaces, observer),
             #[cfg(feature = "cuda")]
-            Engine::Cuda(gpu) => self.boxes_on_gpu(images, gpu, observer),
+            Engine::Cuda(gpu) => self.boxes_on_gpu(images, gpu, |canvases| {
+                self.model.run(canvases, &mut crate::model::plan::OnGpu, observer)
+            }),
+            #[cfg(feature = "cudnn")]
+            Engine::Cudnn(cudnn) => self.boxes_on_gpu(images, cudnn.gpu(), |canvases| {
+                use crate::model::plan::{OnCudnn, canonical};
+                canonical(self.model.run(canvases, &mut OnCudnn(cudnn), observer)?)
+            }),
         }
     }
 

@@ -76,7 +76,9 @@ pub enum DetectorError {
         reason: String,
     },
     /// A number format this build does not compute in.
-    #[error("dtype {dtype}: the detector computes in f32 on this device; leave the dtype out")]
+    #[error(
+        "dtype {dtype}: the detector computes in f32 here, leave the dtype out; f16 and bf16 need the fast mode on a GPU and a build with the feature `cudnn`"
+    )]
     Dtype {
         /// The format.
         dtype: &'static str,

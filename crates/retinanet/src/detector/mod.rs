@@ -3,6 +3,8 @@
 mod builder;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(feature = "cudnn")]
+mod cudnn;
 mod engine;
 mod error;
 mod profile;
@@ -29,6 +31,7 @@ use crate::ops::Level;
 use crate::postprocess::ScoredBox;
 use crate::weights::LoadReport;
 use engine::Engine;
+pub use trace::StageValues;
 use trace::Trace;
 
 /// Input pixels that go through the network together: enough to read the weights once for many
@@ -38,7 +41,8 @@ pub(crate) const PIXELS_TOGETHER: usize = 800 * 1088;
 /// Finds objects in images: weights, configuration, threads and memory, built once.
 ///
 /// The answer for an image is a function of its pixels, the weights and the configuration: not of
-/// the thread count, the CPU, the other images of a batch or what was detected before.
+/// the thread count, the CPU, the other images of a batch or what was detected before. In the fast mode
+/// ([`Determinism::fast`]) that is true to rounding only.
 ///
 /// ```no_run
 /// use retinanet::{Detector, Image};
@@ -122,6 +126,19 @@ impl Detector {
         })
     }
 
+    /// What every stage of the network answers for `image`: to see how far the fast mode is from the
+    /// strict one, which digests cannot tell.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn stage_values(&self, image: &Image) -> Result<Vec<StageValues>> {
+        self.pool.install(|| {
+            let mut stages = Vec::new();
+            self.boxes(&[image], &mut stages)?;
+            Ok(stages)
+        })
+    }
+
     /// The network, for those who want its tensors: `forward` to logits and regressions, `features`.
     pub fn model(&self) -> &RetinaNet {
         &self.model
@@ -153,6 +170,11 @@ impl Detector {
         let mut environment =
             Environment::capture(determinism, level, *device, self.threads(), self.weights_sha256);
         environment.gpu.clone_from(&self.gpu);
+        #[cfg(feature = "cudnn")]
+        if let Engine::Cudnn(on) = &self.engine {
+            environment.device = cudnn::named(&environment.device, on);
+            environment.problems.extend(on.is_pinned().then(cudnn::problem));
+        }
         environment
     }
 

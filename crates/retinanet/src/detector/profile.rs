@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use super::Detector;
 use super::engine::{Engine, with_workspace};
 use crate::Result;
+#[cfg(feature = "cudnn")]
+use crate::model::plan::OnCudnn;
 #[cfg(feature = "cuda")]
 use crate::model::plan::OnGpu;
 use crate::model::plan::{Canvas, FeatureMap, NoObserver, Observer};
@@ -116,12 +118,20 @@ impl Detector {
             }),
             #[cfg(feature = "cuda")]
             Engine::Cuda(gpu) => {
-                let canvas = || retinanet_kernels::cuda::Map::from_chw(gpu, 3, size, &canvas);
-                let canvases = (0..images).map(|_| canvas()).collect::<Result<Vec<_>, _>>()?;
+                let canvases = super::cuda::canvases(gpu, size, &canvas, images)?;
                 gpu.synchronize()?;
                 task(&mut |observer| {
                     self.model.run(&canvases, &mut OnGpu, observer)?;
                     Ok(gpu.synchronize()?)
+                })
+            }
+            #[cfg(feature = "cudnn")]
+            Engine::Cudnn(on) => {
+                let canvases = super::cuda::canvases(on.gpu(), size, &canvas, images)?;
+                on.gpu().synchronize()?;
+                task(&mut |observer| {
+                    self.model.run(&canvases, &mut OnCudnn(on), observer)?;
+                    Ok(on.gpu().synchronize()?)
                 })
             }
         })

@@ -13,14 +13,37 @@ pub(super) struct Trace {
 
 impl Observer for Trace {
     fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
-        let named = |prefix: &str| stage.starts_with(prefix);
-        let published = stage == "input" || named("C") || named("P") || stage.contains("/P");
-        if let ([map], true) = (maps, published) {
+        if let ([map], true) = (maps, is_published(stage)) {
             let [channels, height, width] = map.shape();
             let shape = [1, channels, height, width];
             let mut writer = DigestWriter::f32(stage, &shape)?;
             writer.write_f32(&map.to_chw()?)?;
             self.stages.push(stage, writer.finish()?)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_published(stage: &str) -> bool {
+    stage == "input" || stage.starts_with("C") || stage.starts_with("P") || stage.contains("/P")
+}
+
+/// What one stage of the network answers for an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageValues {
+    /// `input`, `C3`.., `P3`.., `logits/P3`.., `regression/P3`...
+    pub stage: String,
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// In (c, y, x) order.
+    pub values: Vec<f32>,
+}
+
+impl Observer for Vec<StageValues> {
+    fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
+        if let ([map], true) = (maps, is_published(stage)) {
+            let (stage, values) = (stage.to_owned(), map.to_chw()?);
+            self.push(StageValues { stage, shape: map.shape(), values });
         }
         Ok(())
     }

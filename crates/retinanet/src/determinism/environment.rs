@@ -95,7 +95,8 @@ pub struct Environment {
     pub os: String,
     /// The CPU.
     pub cpu: Cpu,
-    /// The device (`cpu`, `cuda:0`).
+    /// The device (`cpu`, `cuda:0`), and cuDNN with its format where that convolves
+    /// (`cuda:0 (cuDNN f16)`).
     pub device: String,
     /// The GPU and its driver, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +130,11 @@ impl Environment {
         threads: usize,
         weights_sha256: Option<Digest>,
     ) -> Self {
-        let features = [("fetch", cfg!(feature = "fetch")), ("cuda", cfg!(feature = "cuda"))];
+        let features = [
+            ("fetch", cfg!(feature = "fetch")),
+            ("cuda", cfg!(feature = "cuda")),
+            ("cudnn", cfg!(feature = "cudnn")),
+        ];
         Self {
             versions: Versions::current(),
             mode: determinism.mode(),

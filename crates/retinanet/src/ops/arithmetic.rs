@@ -3,6 +3,8 @@
 use retinanet_kernels::Level;
 #[cfg(feature = "cuda")]
 use retinanet_kernels::cuda::Gpu;
+#[cfg(feature = "cudnn")]
+use retinanet_kernels::cudnn::CudnnGpu;
 
 use crate::determinism::Determinism;
 
@@ -18,6 +20,9 @@ pub struct Arithmetic<'a> {
     /// The GPU that gets the weights; without one, they stay on the CPU.
     #[cfg(feature = "cuda")]
     pub(crate) gpu: Option<&'a Gpu>,
+    /// The GPU that gets the weights for cuDNN, in its layout and format.
+    #[cfg(feature = "cudnn")]
+    pub(crate) cudnn: Option<&'a CudnnGpu>,
     #[cfg(not(feature = "cuda"))]
     marker: std::marker::PhantomData<&'a ()>,
 }
@@ -28,6 +33,14 @@ impl<'a> Arithmetic<'a> {
     #[must_use]
     pub fn on(self, gpu: &'a Gpu) -> Self {
         Self { gpu: Some(gpu), ..self }
+    }
+
+    /// The same, with the weights on a GPU for cuDNN: for a [`Detector`](crate::Detector) that convolves
+    /// with it.
+    #[cfg(feature = "cudnn")]
+    #[must_use]
+    pub fn on_cudnn(self, gpu: &'a CudnnGpu) -> Self {
+        Self { cudnn: Some(gpu), ..self }
     }
 }
 
@@ -46,6 +59,8 @@ impl From<Level> for Arithmetic<'_> {
             fast: false,
             #[cfg(feature = "cuda")]
             gpu: None,
+            #[cfg(feature = "cudnn")]
+            cudnn: None,
             #[cfg(not(feature = "cuda"))]
             marker: std::marker::PhantomData,
         }

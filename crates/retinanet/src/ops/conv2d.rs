@@ -6,6 +6,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Module, Result, Shap
 #[cfg(feature = "cuda")]
 use retinanet_kernels::conv2d::CudaConv2d;
 use retinanet_kernels::conv2d::{Conv2d as Kernel, Conv2dSpec};
+#[cfg(feature = "cudnn")]
+use retinanet_kernels::cudnn::{CudnnConv2d, CudnnGpu};
 
 use super::{Arithmetic, OpError, batch};
 
@@ -27,6 +29,8 @@ enum Weights {
     Cpu(Arc<Kernel>),
     #[cfg(feature = "cuda")]
     Gpu(Arc<CudaConv2d>),
+    #[cfg(feature = "cudnn")]
+    Cudnn(Arc<CudnnConv2d>),
 }
 
 impl Conv2d {
@@ -42,6 +46,11 @@ impl Conv2d {
         bias: Option<&[f32]>,
     ) -> crate::Result<Self> {
         let arithmetic = arithmetic.into();
+        #[cfg(feature = "cudnn")]
+        if let Some(on) = arithmetic.cudnn {
+            let conv = CudnnConv2d::new(on, spec, weight, bias)?;
+            return Ok(Self { weights: Weights::Cudnn(Arc::new(conv)) });
+        }
         #[cfg(feature = "cuda")]
         if let Some(gpu) = arithmetic.gpu {
             let conv = CudaConv2d::new(gpu, spec, weight, bias)?;
@@ -58,6 +67,8 @@ impl Conv2d {
             Weights::Cpu(kernel) => Ok(kernel),
             #[cfg(feature = "cuda")]
             Weights::Gpu(_) => Err(OpError::OnGpu { op: NAME }),
+            #[cfg(feature = "cudnn")]
+            Weights::Cudnn(_) => Err(OpError::OnGpu { op: NAME }),
         }
     }
 
@@ -66,6 +77,18 @@ impl Conv2d {
     pub(crate) fn on_gpu(&self) -> std::result::Result<&CudaConv2d, OpError> {
         match &self.weights {
             Weights::Gpu(conv) => Ok(conv),
+            Weights::Cpu(_) => Err(OpError::OnCpu { op: NAME }),
+            #[cfg(feature = "cudnn")]
+            Weights::Cudnn(_) => Err(OpError::OtherKernels { op: NAME }),
+        }
+    }
+
+    /// The weights on the GPU, laid out for the library that `on` convolves with.
+    #[cfg(feature = "cudnn")]
+    pub(crate) fn on_cudnn(&self, on: &CudnnGpu) -> std::result::Result<&CudnnConv2d, OpError> {
+        match &self.weights {
+            Weights::Cudnn(conv) if conv.on().is_like(on) => Ok(conv),
+            Weights::Cudnn(_) | Weights::Gpu(_) => Err(OpError::OtherKernels { op: NAME }),
             Weights::Cpu(_) => Err(OpError::OnCpu { op: NAME }),
         }
     }
@@ -76,6 +99,8 @@ impl Conv2d {
             Weights::Cpu(kernel) => kernel.spec(),
             #[cfg(feature = "cuda")]
             Weights::Gpu(conv) => conv.spec(),
+            #[cfg(feature = "cudnn")]
+            Weights::Cudnn(conv) => conv.spec(),
         }
     }
 

@@ -69,6 +69,15 @@ pub enum OpError {
         /// The operation.
         op: &'static str,
     },
+    /// Weights on a GPU, but for other kernels than a detection's.
+    #[cfg(feature = "cudnn")]
+    #[error(
+        "{op}: the weights are on a GPU for other kernels than the detector's (canonical ones, or cuDNN in f32, f16 or bf16); build the model as the detector is built"
+    )]
+    OtherKernels {
+        /// The operation.
+        op: &'static str,
+    },
     /// The output would have more elements than can be addressed.
     #[error("{op}: an output of shape {shape:?} is too large")]
     TooLarge {

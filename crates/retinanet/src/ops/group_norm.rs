@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
 use retinanet_kernels::Level;
+#[cfg(feature = "cudnn")]
+use retinanet_kernels::cudnn::CudnnGroupNorm;
 #[cfg(feature = "cuda")]
 use retinanet_kernels::norm::CudaGroupNorm;
 use retinanet_kernels::norm::{GroupNormSpec, group_norm_nchw};
@@ -26,6 +28,8 @@ pub struct GroupNorm {
     pub(crate) bias: Arc<[f32]>,
     #[cfg(feature = "cuda")]
     gpu: Option<Arc<CudaGroupNorm>>,
+    #[cfg(feature = "cudnn")]
+    cudnn: Option<Arc<CudnnGroupNorm>>,
 }
 
 impl GroupNorm {
@@ -66,6 +70,11 @@ impl GroupNorm {
             Some(gpu) => Some(Arc::new(CudaGroupNorm::new(gpu, spec, weight, bias)?)),
             None => None,
         };
+        #[cfg(feature = "cudnn")]
+        let cudnn = match arithmetic.cudnn {
+            Some(on) => Some(Arc::new(CudnnGroupNorm::new(on, spec, weight, bias)?)),
+            None => None,
+        };
         Ok(Self {
             level: arithmetic.level,
             spec,
@@ -73,6 +82,8 @@ impl GroupNorm {
             bias: bias.into(),
             #[cfg(feature = "cuda")]
             gpu,
+            #[cfg(feature = "cudnn")]
+            cudnn,
         })
     }
 
@@ -80,6 +91,12 @@ impl GroupNorm {
     #[cfg(feature = "cuda")]
     pub(crate) fn on_gpu(&self) -> std::result::Result<&CudaGroupNorm, OpError> {
         self.gpu.as_deref().ok_or(OpError::OnCpu { op: NAME })
+    }
+
+    /// The parameters on the GPU, for the fast mode's maps.
+    #[cfg(feature = "cudnn")]
+    pub(crate) fn on_cudnn(&self) -> std::result::Result<&CudnnGroupNorm, OpError> {
+        self.cudnn.as_deref().ok_or(OpError::OtherKernels { op: NAME })
     }
 
     /// The normalisation followed by ReLU.

@@ -7,6 +7,8 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(feature = "cudnn")]
+mod cudnn;
 mod workspace;
 
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod tests;
 pub(crate) use cpu::Canvas;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::OnGpu;
+#[cfg(feature = "cudnn")]
+pub(crate) use cudnn::{OnCudnn, canonical};
 pub(crate) use workspace::{Map, Workspace};
 
 use super::fpn::ExtraBlocks;
