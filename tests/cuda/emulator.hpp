@@ -129,7 +129,8 @@ inline void Fibers::run(int threads, bool reversed) {
     } while (waiting);
 }
 
-inline Fibers &fibers() {
+// Static, for every library has its own: a thread of a block belongs to the kernels it runs.
+static Fibers &fibers() {
     static thread_local Fibers *own = new Fibers;
     return *own;
 }
@@ -165,11 +166,11 @@ struct Mapping {
     void *base;
     size_t size;
 };
-inline std::mutex &mappings_lock() {
+static std::mutex &mappings_lock() {
     static std::mutex lock;
     return lock;
 }
-inline std::unordered_map<uint64_t, Mapping> &mappings() {
+static std::unordered_map<uint64_t, Mapping> &mappings() {
     static std::unordered_map<uint64_t, Mapping> all;
     return all;
 }
