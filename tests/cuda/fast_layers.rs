@@ -32,9 +32,20 @@ fn rounded(format: Format, value: f32) -> f32 {
 /// Half the distance of neighbours of size 1.
 fn unit(format: Format) -> f32 {
     match format {
-        Format::F32 => 2f32.powi(-24),
-        Format::F16 => 2f32.powi(-11),
-        Format::Bf16 => 2f32.powi(-8),
+        Format::F32 => 1.0 / 16_777_216.0,
+        Format::F16 => 1.0 / 2048.0,
+        Format::Bf16 => 1.0 / 256.0,
+    }
+}
+
+/// The value, or the limit that it exceeds.
+fn within(value: f32, limit: f32) -> f32 {
+    if value > limit {
+        limit
+    } else if value < -limit {
+        -limit
+    } else {
+        value
     }
 }
 
@@ -52,7 +63,7 @@ fn maps(
     let mut kept = Vec::new();
     let canonical = sizes.iter().map(|size| {
         let mut all = values((size[0] + channels) as u64, channels * size[0] * size[1]);
-        all.iter_mut().for_each(|value| *value = value.clamp(-3.0, 3.0));
+        all.iter_mut().for_each(|value| *value = within(*value, 3.0));
         kept.push(all.iter().map(|x| rounded(format, *x)).collect());
         cuda::Map::from_chw(gpu, channels, *size, &all).unwrap()
     });
@@ -172,7 +183,7 @@ fn group_normalisation_is_the_canonical_one_to_rounding_even_far_from_zero() {
                     .iter()
                     .map(|size| {
                         let all = values(3, channels * size[0] * size[1]);
-                        all.iter().map(|x| rounded(format, x.clamp(-3.0, 3.0) + offset)).collect()
+                        all.iter().map(|x| rounded(format, within(*x, 3.0) + offset)).collect()
                     })
                     .collect();
                 let canonical = SIZES.iter().zip(&shifted);
@@ -227,10 +238,10 @@ fn convolutions_are_the_canonical_ones_to_rounding() {
             let scale = 1.0 / ((from * kernel * kernel) as f32).sqrt();
             let weight: Vec<f32> = values(7, spec.weights().unwrap())
                 .iter()
-                .map(|x| rounded(format, x.clamp(-2.0, 2.0) * scale))
+                .map(|x| rounded(format, within(*x, 2.0) * scale))
                 .collect();
             let bias: Vec<f32> =
-                values(8, to).iter().map(|x| rounded(format, x.clamp(-2.0, 2.0))).collect();
+                values(8, to).iter().map(|x| rounded(format, within(*x, 2.0))).collect();
             let conv = CudnnConv2d::new(&on, spec, &weight, Some(&bias)).unwrap();
             let cpu = Conv2d::new(Level::best(), spec, &weight, Some(&bias)).unwrap();
             let (inputs, kept) = maps(&gpu, format, from, &SIZES);

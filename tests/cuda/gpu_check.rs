@@ -1,11 +1,21 @@
 //! On a machine with a GPU: is every stage the CPU's to the bit, and how fast is it? Prints tables; the
 //! exit status is 1 where a bit differs. `run_on_gpu.sh` beside it builds and runs it.
 //!
-//!     gpu_check [--quick] [--emulate] [--runs N] [--json FILE]
+//!     gpu_check [--quick] [--emulate] [--fast | --pinned] [--runs N] [--json FILE]
+//!
+//! `--fast` is about cuDNN instead, in f32, f16 and bf16: how far from the CPU, and how fast. `--pinned`
+//! is about pinned cuDNN, which must answer the same bits in every run.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "emulator.rs"]
 mod emulator;
+#[cfg(feature = "cudnn")]
+#[path = "fast_check.rs"]
+mod fast_check;
+#[cfg(feature = "cudnn")]
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "naive_library.rs"]
+mod naive_library;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,19 +35,26 @@ struct Options {
     quick: bool,
     /// On an emulated GPU: to try this program without one.
     emulate: bool,
+    /// cuDNN instead of the canonical kernels.
+    fast: bool,
+    /// With a fixed algorithm and precision.
+    pinned: bool,
     /// Detections of one picture that must all be equal.
     runs: usize,
     json: Option<String>,
 }
 
 fn options() -> std::result::Result<Options, String> {
-    let mut options = Options { quick: false, emulate: false, runs: 100, json: None };
+    let mut options =
+        Options { quick: false, emulate: false, fast: false, pinned: false, runs: 100, json: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--quick" => options.quick = true,
             "--emulate" => options.emulate = true,
+            "--fast" => options.fast = true,
+            "--pinned" => options.pinned = true,
             "--runs" => options.runs = value()?.parse().map_err(|_| "--runs needs a number")?,
             "--json" => options.json = Some(value()?),
             _ => return Err(format!("unknown option {word}")),
@@ -223,7 +240,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match check(&options) {
+    let checked = match (options.fast || options.pinned, cfg!(feature = "cudnn")) {
+        (false, _) => check(&options),
+        #[cfg(feature = "cudnn")]
+        (true, true) => fast_check::check(&options),
+        _ => {
+            eprintln!("gpu_check: --fast and --pinned need a build with the feature `cudnn`");
+            return ExitCode::from(2);
+        }
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("gpu_check: the GPU's bits are not the CPU's");

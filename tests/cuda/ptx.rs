@@ -105,3 +105,42 @@ fn nothing_is_fused_but_what_the_source_fuses() {
         assert!(!body[..end].contains("fma."), "{name} holds a fused step");
     }
 }
+
+#[cfg(feature = "cudnn")]
+#[test]
+fn the_fast_layers_are_compiled_and_only_convert_beside() {
+    use retinanet_kernels::cudnn;
+    for capability in [(7, 5), (9, 0)] {
+        if ptx(capability).is_none() {
+            return;
+        }
+        let (ptx, source) = (cudnn::compile(capability).unwrap(), cudnn::source());
+        for name in kernel_names(&source) {
+            assert!(ptx.contains(&format!(".entry {name}(")), "{name}");
+        }
+        assert_eq!(kernel_names(&source).len(), source.matches("__global__").count());
+        let found = instructions(&ptx);
+        assert!(found.contains_key("cvt.f32.f16") && found.contains_key("cvt.rn.f16.f32"));
+        for forbidden in ["atom", "red.", "ftz", "approx", "shfl", "local"] {
+            let is = |name: &&str| {
+                name.starts_with(forbidden) || name.contains(&format!(".{forbidden}"))
+            };
+            assert!(!found.keys().any(is), "{forbidden} in {found:?}");
+        }
+        // Sixteen bytes at a time.
+        assert!(found.keys().any(|name| name.starts_with("ld.global") && name.contains("v4")));
+    }
+}
+
+#[cfg(feature = "cudnn")]
+#[test]
+fn cudnn_is_whole_or_the_error_says_what_to_install() {
+    match retinanet_kernels::cudnn::Cudnn::installed() {
+        Ok(name) => assert!(name.starts_with("cuDNN 9."), "{name}"),
+        Err(Error::Cuda(CudaError::NoLibrary { remedy, .. })) => {
+            assert!(remedy.contains("install cuDNN 9"), "{remedy}");
+            eprintln!("skipped: cuDNN is not installed");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}

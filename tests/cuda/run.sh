@@ -24,7 +24,8 @@ LD_LIBRARY_PATH=$(dirname "$library")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 export RETINANET_REQUIRE_CUDA_EMULATION=1 RETINANET_REQUIRE_NVRTC=1
 cd "$root"
-cargo test --workspace --features retinanet-tests/cuda --test cuda "$@"
+cargo test --workspace --features retinanet-tests/cudnn --test cuda "$@"
 # The program for machines with a GPU, on an emulated one.
-cargo build --workspace --features retinanet-tests/cuda --bin gpu_check
+cargo build --workspace --features retinanet-tests/cudnn --bin gpu_check
 "${CARGO_TARGET_DIR:-target}/debug/gpu_check" --quick --emulate
+"${CARGO_TARGET_DIR:-target}/debug/gpu_check" --quick --emulate --fast

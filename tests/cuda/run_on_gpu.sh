@@ -5,8 +5,8 @@
 #   tests/cuda/run_on_gpu.sh build      build only; no GPU and no CUDA toolkit needed
 #   tests/cuda/run_on_gpu.sh run        run what was built, from the repository's root on the GPU's machine
 #
-# Needs the NVIDIA driver and NVRTC; NVRTC is found in the Python environment's packages (PyTorch brings it)
-# or on LD_LIBRARY_PATH. compute-sanitizer and PyTorch are used where they are installed. The tables also
+# Needs the NVIDIA driver, NVRTC and, for the fast mode, cuDNN 9; both are found in the Python environment's
+# packages (PyTorch brings them) or on LD_LIBRARY_PATH. compute-sanitizer and PyTorch are used where they are installed. The tables also
 # go to target/gpu/.
 set -eu
 
@@ -16,7 +16,7 @@ out=${OUT:-target/gpu}
 program=target/gpu/gpu_check
 
 build() {
-    cargo build --release --workspace --features retinanet-tests/cuda --bin gpu_check
+    cargo build --release --workspace --features retinanet-tests/cudnn --bin gpu_check
     mkdir -p target/gpu
     cp "${CARGO_TARGET_DIR:-target}/release/gpu_check" "$program"
     # It may have to travel.
@@ -34,6 +34,18 @@ run() {
     echo "== bits and times"
     "$program" --json "$out/ours.json" >"$out/check.txt" 2>&1 || status=1
     cat "$out/check.txt"
+    echo "== cuDNN, fast"
+    "$program" --fast --json "$out/fast.json" >"$out/fast.txt" 2>&1 || status=1
+    cat "$out/fast.txt"
+    echo "== cuDNN, pinned, in two processes"
+    for run in 1 2; do
+        CUBLAS_WORKSPACE_CONFIG=:4096:8 NVIDIA_TF32_OVERRIDE=0 \
+            "$program" --pinned --runs 20 --json "$out/pinned.json" >"$out/pinned.$run.txt" 2>&1 || status=1
+    done
+    cat "$out/pinned.1.txt"
+    grep runs "$out/pinned.1.txt" >"$out/bits.1.txt" || status=1
+    grep runs "$out/pinned.2.txt" >"$out/bits.2.txt" || status=1
+    cmp "$out/bits.1.txt" "$out/bits.2.txt" || status=1
     if command -v compute-sanitizer >/dev/null 2>&1; then
         for tool in memcheck racecheck initcheck synccheck; do
             echo "== compute-sanitizer $tool"

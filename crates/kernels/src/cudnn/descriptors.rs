@@ -168,3 +168,43 @@ fn make(
     functions.check(call, unsafe { create(&mut object) })?;
     Ok(Owned { object, destroy })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use crate::conv2d::Conv2dSpec;
+    use crate::cuda::CudaError;
+
+    #[test]
+    fn cudnn_takes_every_description_where_it_is_installed() {
+        // Descriptors need the library, but no GPU.
+        let functions = match Functions::load() {
+            Ok(functions) => Arc::new(functions),
+            Err(Error::Cuda(CudaError::NoLibrary { .. })) => {
+                eprintln!("skipped: cuDNN is not installed");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        for format in Format::ALL {
+            for (kernel, stride, relu) in [(7, 2, true), (3, 1, false), (1, 2, true)] {
+                let spec = Conv2dSpec {
+                    in_channels: 8,
+                    out_channels: 64,
+                    kernel: [kernel; 2],
+                    stride: [stride; 2],
+                    padding: [kernel / 2; 2],
+                };
+                let (input, output) = ([33, 40], spec.output_size([33, 40]).unwrap());
+                let (residual, pinned) = (false, true);
+                let convolution =
+                    Convolution { spec, input, output, format, residual, relu, pinned };
+                let descriptors = Descriptors::new(&functions, &convolution).unwrap();
+                descriptors.set_math(3).unwrap();
+                let error = descriptors.set_math(77).unwrap_err().to_string();
+                assert!(error.contains("cuDNN status"), "{error}");
+            }
+        }
+    }
+}

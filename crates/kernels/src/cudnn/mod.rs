@@ -14,7 +14,6 @@
 
 mod conv2d;
 mod convolution;
-mod cudnn;
 mod descriptors;
 mod format;
 mod gpu;
@@ -22,16 +21,17 @@ mod group_norm;
 mod layers;
 mod library;
 mod map;
+mod nvidia;
 mod source;
 
 pub use conv2d::{CudnnConv2d, CudnnItem};
 pub use convolution::{Convolution, ConvolutionLibrary, Operands};
-pub use cudnn::Cudnn;
 pub use format::Format;
 pub use gpu::CudnnGpu;
 pub use group_norm::CudnnGroupNorm;
 pub use layers::{finish_convolution, max_pool2d_cudnn, relu_cudnn, upsample_nearest_add_cudnn};
 pub use map::Map;
+pub use nvidia::Cudnn;
 pub use source::{compile, source};
 
 pub(crate) use source::module;

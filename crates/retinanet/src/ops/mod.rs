@@ -26,6 +26,8 @@ pub use retinanet_kernels::Level;
 pub use retinanet_kernels::conv2d::Conv2dSpec;
 #[cfg(feature = "cuda")]
 pub use retinanet_kernels::cuda::{CudaError, Gpu, Nvidia};
+#[cfg(feature = "cudnn")]
+pub use retinanet_kernels::cudnn::{ConvolutionLibrary, Cudnn, CudnnGpu};
 pub use retinanet_kernels::norm::GroupNormSpec;
 pub use retinanet_kernels::pool::MaxPool2dSpec;
 pub use upsample_add::UpsampleAdd;

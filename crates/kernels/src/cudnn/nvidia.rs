@@ -111,6 +111,14 @@ impl Cudnn {
         self.functions.name()
     }
 
+    /// Name and version of the cuDNN installed. Needs no GPU.
+    ///
+    /// # Errors
+    /// [`CudaError`]: no cuDNN, one too old, or one that lacks a function.
+    pub fn installed() -> Result<String> {
+        Ok(Functions::load()?.name())
+    }
+
     /// Finds a way that works, and goes it.
     ///
     /// # Safety
