@@ -15,7 +15,7 @@ use crate::{Error, Result};
 ///
 /// How a convolution is computed is decided when its shape is first seen, and kept. Pinned, it is always
 /// implicit GEMM with precomputed indices, multiplied and added in f32; else the fastest of those that
-/// cuDNN times. Bias, residual and ReLU are part of cuDNN's kernel where it has one that does that.
+/// cuDNN times, once for all inputs of about the same size. Bias, residual and ReLU are part of cuDNN's kernel where it has one that does that.
 #[derive(Debug)]
 pub struct Cudnn {
     functions: Arc<Functions>,
@@ -36,6 +36,8 @@ impl Drop for Cudnn {
 struct Session {
     handle: Handle,
     plans: HashMap<Convolution, Plan>,
+    /// Algorithms and their math, fastest first, by [`kind`].
+    timings: HashMap<Convolution, Vec<(c_int, c_int)>>,
 }
 
 /// cuDNN's handle, which goes when it is dropped.
@@ -102,7 +104,8 @@ impl Cudnn {
         // SAFETY: handle and stream are there, and the stream stays as long as this does.
         let status = unsafe { (functions.set_stream)(handle.object, stream.as_ptr()) };
         functions.check("cudnnSetStream", status)?;
-        let session = Mutex::new(Session { handle, plans: HashMap::new() });
+        let session =
+            Mutex::new(Session { handle, plans: HashMap::new(), timings: HashMap::new() });
         Ok(Self { functions, stream, session })
     }
 
@@ -126,13 +129,31 @@ impl Cudnn {
     unsafe fn plan(
         &self,
         gpu: &Gpu,
-        handle: Object,
+        session: &mut Session,
         convolution: &Convolution,
         operands: &Operands,
     ) -> Result<Plan> {
+        let handle = session.handle.object;
         let descriptors = Descriptors::new(&self.functions, convolution)?;
-        // SAFETY: the caller's.
-        let ways = unsafe { self.ways(gpu, handle, &descriptors, convolution, operands)? };
+        let math = if convolution.format == Format::F32 { DEFAULT_MATH } else { TENSOR_MATH };
+        let found = if convolution.pinned {
+            vec![(PRECOMPUTED, FMA_MATH)]
+        } else if let Some(timed) = session.timings.get(&kind(convolution)) {
+            timed.clone()
+        } else {
+            descriptors.set_math(math)?;
+            // SAFETY: the caller's.
+            let timed = unsafe { self.timed(gpu, handle, &descriptors, operands) };
+            let mut found = match timed {
+                Ok(found) => found,
+                Err(error) if is_refusal(&error) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            found.push((PRECOMPUTED, math));
+            session.timings.insert(kind(convolution), found.clone());
+            found
+        };
+        let ways = self.ways(handle, &descriptors, convolution, &found)?;
         let mut refusal = None;
         for way in ways {
             // SAFETY: the caller's.
@@ -146,32 +167,18 @@ impl Cudnn {
         }
         Err(refusal.unwrap_or_else(|| {
             let reason = format!("cuDNN offers no algorithm for {convolution:?}");
-            CudaError::Call { call: "cudnnFindConvolutionForwardAlgorithmEx", reason }.into()
+            CudaError::Call { call: "cudnnGetConvolutionForwardWorkspaceSize", reason }.into()
         }))
     }
 
-    /// The ways to try, best first.
-    ///
-    /// # Safety
-    /// As [`ConvolutionLibrary::convolve`].
-    unsafe fn ways(
+    /// The ways to try with these algorithms and math, best first.
+    fn ways(
         &self,
-        gpu: &Gpu,
         handle: Object,
         descriptors: &Descriptors,
         convolution: &Convolution,
-        operands: &Operands,
+        found: &[(c_int, c_int)],
     ) -> Result<Vec<Way>> {
-        let found = if convolution.pinned {
-            vec![(PRECOMPUTED, FMA_MATH)]
-        } else {
-            let math = if convolution.format == Format::F32 { DEFAULT_MATH } else { TENSOR_MATH };
-            descriptors.set_math(math)?;
-            // SAFETY: the caller's.
-            let mut found = unsafe { self.timed(gpu, handle, descriptors, operands)? };
-            found.push((PRECOMPUTED, math));
-            found
-        };
         let mut ways = Vec::new();
         // With no activation, cuDNN fuses with this algorithm alone.
         let fuses = |algorithm: c_int| convolution.relu || algorithm == PRECOMPUTED;
@@ -330,9 +337,21 @@ impl ConvolutionLibrary for Cudnn {
             return unsafe { self.go(gpu, handle, descriptors, *way, convolution, operands) };
         }
         // SAFETY: the caller's.
-        let plan = unsafe { self.plan(gpu, handle, convolution, operands)? };
+        let plan = unsafe { self.plan(gpu, &mut session, convolution, operands)? };
         session.plans.insert(*convolution, plan);
         Ok(())
+    }
+}
+
+/// What convolutions have in common that are timed once: all but the sizes, of which the order of magnitude
+/// counts, so that pictures of many sizes do not each begin with a search.
+fn kind(convolution: &Convolution) -> Convolution {
+    let order = |[height, width]: [usize; 2]| [(height * width).max(1).ilog2() as usize, 0];
+    Convolution {
+        input: order(convolution.input),
+        output: order(convolution.output),
+        residual: false,
+        ..*convolution
     }
 }
 

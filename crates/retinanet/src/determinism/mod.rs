@@ -34,8 +34,8 @@
 //! |---|---|---|
 //! | `random.seed(s)`, `np.random.seed(s)`, `torch.manual_seed(s)` | [`Determinism::strict`]`(s)` | One seed. There is no global generator whose state depends on what was drawn before: each [`Stream`] is keyed by seed, [`Purpose`], name and index. |
 //! | `torch.cuda.manual_seed_all(s)` | [`Determinism::prepare_device`] for each device | It seeds candle's generator on that device. This crate itself draws nothing there: initial values are made on the CPU and copied. candle cannot seed its CPU generator. |
-//! | `cudnn.deterministic = True` | strict mode | On the CPU every operation has one fixed order of arithmetic. On CUDA, [`Determinism::cudnn_forward_algorithm`] pins the algorithm and `prepare_device` insists on `NVIDIA_TF32_OVERRIDE=0`. |
-//! | `cudnn.benchmark = False` | nothing | No algorithm is chosen by timing, in either mode: it follows from the weights' shape and the stride (our kernels) or from cuDNN's heuristic (candle, fast mode). |
+//! | `cudnn.deterministic = True` | strict mode | On the CPU every operation has one fixed order of arithmetic. On a GPU a detector's kernels keep the CPU's order; see [the table below](#on-a-gpu). For candle's own convolutions, [`Determinism::cudnn_forward_algorithm`] pins the algorithm and `prepare_device` insists on `NVIDIA_TF32_OVERRIDE=0`. |
+//! | `cudnn.benchmark = False` | nothing | In strict mode no algorithm is chosen by timing: it follows from the weights' shape and the stride. Only the fast mode on a GPU with the feature `cudnn` lets cuDNN time its algorithms, once for each shape. |
 //! | `PYTHONHASHSEED=0` | nothing | Rust's hash maps change their order too, but no answer depends on it. candle's `VarMap` is one: use [`vars_in_name_order`]. |
 //! | `torch.use_deterministic_algorithms(True)` | strict mode, the default | An operation without a deterministic implementation is [`DeterminismError::UnsupportedOperation`], which names it; nothing falls back silently. |
 //! | `CUBLAS_WORKSPACE_CONFIG=:4096:8` | the same, on CUDA only | It must be set before the program starts. `prepare_device` checks it and says what to set. The CPU needs no variable. |
@@ -43,6 +43,15 @@
 //! | `DataLoader(worker_init_fn=f)` | the stream that [`data::Dataset::get`](crate::data::Dataset::get) is given | It belongs to the sample and the epoch, not to the worker, so the number of workers changes nothing. |
 //! | seeding before new or unfrozen layers are made | [`Determinism::var_builder`], [`Determinism::trainable_var_builder`] | Each tensor comes from its own full name, so the order of layers changes nothing. |
 //! | `DistributedDataParallel`, one seed a rank | not offered yet | Neither is training: the order in which gradients are summed would have to be fixed first. |
+//!
+//! # On a GPU
+//!
+//! | mode | what convolves | what is promised |
+//! |---|---|---|
+//! | strict (the default) | this crate's kernels (feature `cuda`) | The bits of the CPU, on every GPU and driver: each output is summed in one fixed order from operations that IEEE 754 rounds. |
+//! | strict, with `DetectorBuilder::cudnn(true)` (feature `cudnn`) | cuDNN: implicit GEMM with precomputed indices, f32 without TF32 | The same bits in every run, alone or in a batch, on one machine: as long as GPU, driver and cuDNN stay the same. No other machine need answer them, nor the CPU. `CUBLAS_WORKSPACE_CONFIG` and `NVIDIA_TF32_OVERRIDE` must be set as [`cuda_setting_problems`] says. [`Environment`] names cuDNN beside the device and lists the limit as a problem. |
+//! | fast, with the feature `cudnn` | cuDNN's fastest algorithm, timed when a shape is first seen; f32 (TF32 allowed), f16 or bf16 | Nothing about bits. Sums are f32; the layers between convolutions keep one fixed order. |
+//! | fast, without the feature or with `DetectorBuilder::cudnn(false)` | this crate's kernels | As strict. |
 //!
 //! # What else can change bits
 //!

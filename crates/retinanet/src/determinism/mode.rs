@@ -18,7 +18,7 @@ pub const DEFAULT_SEED: u64 = 3407;
 pub enum Mode {
     /// The same bits on every machine; what cannot keep that promise is an error.
     Strict,
-    /// Whatever the device does fastest, in any float format; random numbers are still seeded.
+    /// Whatever the device does fastest, in any float format it has; random numbers are still seeded.
     Fast,
 }
 
