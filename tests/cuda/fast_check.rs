@@ -83,7 +83,7 @@ fn near(what: &str, cpu: &Detector, gpu: &Detector, image: &Image, bound: f32) -
         let mut differences = expected.values.iter().zip(&found.values).map(|(a, b)| a - b);
         let scale = largest(&mut expected.values.iter().copied());
         let relative = largest(&mut differences) / scale;
-        if relative > worst.1 {
+        if relative > worst.1 || relative.is_nan() {
             worst = (&expected.stage, relative);
         }
     }

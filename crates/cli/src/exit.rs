@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
+use retinanet::determinism::DeterminismError;
 use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
@@ -77,6 +78,7 @@ impl From<Error> for Failure {
         match error {
             Error::Label(_)
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })
+            | Error::Determinism(DeterminismError::Dtype { .. })
             | Error::Batch(BatchError::Exists { .. })
             | Error::Detector(
                 DetectorError::NoWeights
@@ -84,6 +86,7 @@ impl From<Error> for Failure {
                 | DetectorError::UnknownArchitecture { .. }
                 | DetectorError::ArchitectureClash { .. }
                 | DetectorError::Setting { .. }
+                | DetectorError::Dtype { .. }
                 | DetectorError::Device { .. },
             ) => Self::usage(message),
             _ => Self::bad_input(message),
