@@ -3,28 +3,50 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
+use memmap2::MmapMut;
+
 /// Values of one cache line.
 const LINE: usize = 16;
 
 /// A block of `f32` aligned to 64 bytes that only grows; its length is a multiple of 16.
 ///
-/// Large blocks come from the system as zero pages, which nothing touches before their first use.
+/// Large blocks are mapped from the system as zero pages, which nothing touches before their first use,
+/// and go back to it when they are dropped: in the C library's heap they would leave holes.
 #[derive(Default)]
 pub struct AlignedBuffer {
-    /// Up to a line longer than needed, so that an aligned place is among the first.
-    values: Vec<f32>,
-    start: usize,
+    memory: Memory,
     len: usize,
 }
+
+enum Memory {
+    /// Up to a line longer than needed; the aligned place starts at the index.
+    Heap(Vec<f32>, usize),
+    /// Whole pages.
+    Mapped(MmapMut),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Heap(Vec::new(), 0)
+    }
+}
+
+/// Values from which a block is mapped: 256 KiB.
+const LARGE: usize = 1 << 16;
 
 impl AlignedBuffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
         let len = len.next_multiple_of(LINE);
+        if len >= LARGE
+            && let Ok(pages) = MmapMut::map_anon(len * size_of::<f32>())
+        {
+            return Self { memory: Memory::Mapped(pages), len };
+        }
         let values = vec![0.0; len + LINE];
         let bytes = LINE * size_of::<f32>();
         let start = (bytes - values.as_ptr().addr() % bytes) % bytes / size_of::<f32>();
-        Self { values, start, len }
+        Self { memory: Memory::Heap(values, start), len }
     }
 
     /// At least `len` values, kept from before where there were enough; new ones are zero.
@@ -39,12 +61,18 @@ impl AlignedBuffer {
 
     /// All values.
     pub fn as_slice(&self) -> &[f32] {
-        &self.values[self.start..self.start + self.len]
+        match &self.memory {
+            Memory::Heap(values, start) => &values[*start..start + self.len],
+            Memory::Mapped(pages) => bytemuck::cast_slice(pages),
+        }
     }
 
     /// All values, to write.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        &mut self.values[self.start..self.start + self.len]
+        match &mut self.memory {
+            Memory::Heap(values, start) => &mut values[*start..*start + self.len],
+            Memory::Mapped(pages) => bytemuck::cast_slice_mut(pages),
+        }
     }
 }
 
@@ -140,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_buffer_a_grown_one_and_a_copy_are_aligned() {
-        for len in [0, 1, 16, 17, 100_000] {
+        for len in [0, 1, 16, 17, 100_000, LARGE - 1, LARGE, LARGE + 1] {
             let mut buffer = AlignedBuffer::zeroed(len);
             assert!(buffer.as_slice().iter().all(|value| value.to_bits() == 0));
             buffer.as_mut_slice().fill(1.0);

@@ -41,7 +41,7 @@ pub(crate) struct Workspace {
 }
 
 /// A buffer this many times too large is left for a map that needs it...
-const LOOSE: usize = 4;
+const LOOSE: usize = 3;
 /// ... unless it is small anyway (values).
 const SMALL: usize = 1 << 18;
 
