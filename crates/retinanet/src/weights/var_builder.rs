@@ -1,6 +1,6 @@
 //! Loaded tensors as a candle `VarBuilder`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
@@ -11,30 +11,55 @@ use super::loading::{LoadedTensors, widened};
 impl LoadedTensors {
     /// A candle `VarBuilder` whose paths are the canonical tensor names.
     pub fn into_var_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self), dtype, device.clone())
+        let backend = Backend { tensors: Mutex::new(self), drains: false };
+        VarBuilder::from_backend(Box::new(backend), dtype, device.clone())
     }
 
     /// As [`into_var_builder`](Self::into_var_builder), but each tensor can be had once and is gone
     /// from here then: while a model is built, what it has packed is not held a second time.
     pub(crate) fn into_draining_var_builder(self) -> VarBuilder<'static> {
-        let backend = Draining(Mutex::new(self));
+        let backend = Backend { tensors: Mutex::new(self), drains: true };
         VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)
     }
 }
 
-struct Draining(Mutex<LoadedTensors>);
+struct Backend {
+    tensors: Mutex<LoadedTensors>,
+    /// Whether a tensor is gone when it was had.
+    drains: bool,
+}
 
-impl SimpleBackend for Draining {
+impl Backend {
+    fn tensors(&self) -> MutexGuard<'_, LoadedTensors> {
+        self.tensors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shape and values. What drains is widened outside the lock, for layers are built side by side.
+    fn values(&self, name: &str) -> crate::Result<(Vec<usize>, Vec<f32>)> {
+        if self.drains {
+            let raw = self.tensors().take_raw(name)?;
+            return Ok((raw.shape.clone(), widened(&raw)));
+        }
+        let tensors = self.tensors();
+        Ok((tensors.shape(name)?.to_vec(), tensors.tensor(name)?))
+    }
+}
+
+impl SimpleBackend for Backend {
     fn get(
         &self,
-        shape: Shape,
+        expected: Shape,
         name: &str,
         _: candle_nn::Init,
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
         let tensor = self.get_unchecked(name, dtype, device)?;
-        check_shape(tensor, shape, name)
+        if *tensor.shape() == expected {
+            return Ok(tensor);
+        }
+        let (msg, got) = (format!("shape mismatch for {name}"), tensor.shape().clone());
+        Err(candle_core::Error::UnexpectedShape { msg, expected, got }.bt())
     }
 
     fn get_unchecked(
@@ -43,56 +68,11 @@ impl SimpleBackend for Draining {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        let raw = {
-            let mut tensors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            tensors.take_raw(name).map_err(candle_core::Error::wrap)?
-        };
-        let elements = widened(&raw);
-        Tensor::from_vec(elements, raw.shape, device)?.to_dtype(dtype)
+        let (shape, values) = self.values(name).map_err(candle_core::Error::wrap)?;
+        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).shape(name).is_ok()
-    }
-}
-
-fn check_shape(tensor: Tensor, expected: Shape, name: &str) -> candle_core::Result<Tensor> {
-    if *tensor.shape() == expected {
-        return Ok(tensor);
-    }
-    Err(candle_core::Error::UnexpectedShape {
-        msg: format!("shape mismatch for {name}"),
-        expected,
-        got: tensor.shape().clone(),
-    }
-    .bt())
-}
-
-impl SimpleBackend for LoadedTensors {
-    fn get(
-        &self,
-        shape: Shape,
-        name: &str,
-        _: candle_nn::Init,
-        dtype: DType,
-        device: &Device,
-    ) -> candle_core::Result<Tensor> {
-        let tensor = self.get_unchecked(name, dtype, device)?;
-        check_shape(tensor, shape, name)
-    }
-
-    fn get_unchecked(
-        &self,
-        name: &str,
-        dtype: DType,
-        device: &Device,
-    ) -> candle_core::Result<Tensor> {
-        let find = || Ok((self.tensor(name)?, self.shape(name)?));
-        let (elements, shape) = find().map_err(|e: crate::Error| candle_core::Error::wrap(e))?;
-        Tensor::from_vec(elements, shape, device)?.to_dtype(dtype)
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
-        self.shape(name).is_ok()
+        self.tensors().shape(name).is_ok()
     }
 }
