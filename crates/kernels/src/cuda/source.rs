@@ -10,7 +10,7 @@ use super::nvidia::present;
 use crate::Result;
 
 /// In the order in which they build on each other.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     include_str!("common.cu"),
     include_str!("gemm.cu"),
     include_str!("../conv2d/direct.cu"),
@@ -20,8 +20,8 @@ const SOURCES: [&str; 9] = [
     include_str!("../upsample/upsample.cu"),
     include_str!("../pointwise/pointwise.cu"),
     include_str!("../resize/resize.cu"),
+    include_str!("../select/select.cu"),
 ];
-const SELECT: &str = include_str!("../select/select.cu");
 
 /// What keeps the compiler to the contract: denormals stay, division and square root are exact, and
 /// nothing is fused but what says so.
@@ -30,7 +30,7 @@ pub const COMPILER_OPTIONS: [&str; 5] =
 
 /// The source of all kernels, as one text.
 pub fn source() -> String {
-    SOURCES.into_iter().chain([SELECT]).collect::<Vec<_>>().join("\n")
+    SOURCES.join("\n")
 }
 
 /// Kernels that are compiled together.

@@ -8,7 +8,6 @@ use crate::cuda::{Argument, Map, Parameter, int};
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct PoolSpec {
-    channels: i32,
     kernel: [i32; 2],
     stride: [i32; 2],
     padding: [i32; 2],
@@ -26,7 +25,6 @@ pub fn max_pool2d_cuda(spec: &MaxPool2dSpec, input: &Map) -> Result<Map> {
     let output = Map::room(input.gpu(), input.channels(), size)?;
     let pair = |[y, x]: [usize; 2]| Ok::<_, crate::Error>([int(WHAT, y)?, int(WHAT, x)?]);
     let pool = PoolSpec {
-        channels: int(WHAT, input.channels())?,
         kernel: pair(spec.kernel)?,
         stride: pair(spec.stride)?,
         padding: pair(spec.padding)?,

@@ -2,7 +2,6 @@
 
 // Mirrors `PoolSpec` in pool/cuda.rs.
 struct PoolSpec {
-    int channels;
     int kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
 };
 
