@@ -3,7 +3,8 @@
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::Shared;
 use crate::gemm::{
-    CHUNK, Finish, PackedMatrix, STREAM, Target, accumulate, finish, resume, store, zeros,
+    CHUNK, Finish, PackedMatrix, STREAM, Target, accumulate_blocks, finish, prefetch_residual,
+    resume, store, zeros,
 };
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
@@ -29,7 +30,6 @@ struct Image<'a> {
     output: Shared<'a>,
     out_shape: BlockedShape,
     residual: Option<&'a [f32]>,
-    offsets: Vec<u32>,
     first_task: usize,
 }
 
@@ -52,14 +52,12 @@ pub(super) fn forward(
             let in_shape = input.shape();
             let first_task = tasks;
             tasks += (in_shape.height * in_shape.width).div_ceil(panel);
-            let plane = in_shape.plane() * LANES;
             Some(Image {
                 input: input.data(),
                 in_shape,
                 out_shape: item.output.shape(),
                 output: Shared::new(item.output.data()),
                 residual: item.residual.map(|r| r.data()),
-                offsets: (0..weights.k()).map(|k| (k / LANES * plane + k % LANES) as u32).collect(),
                 first_task,
             })
         })
@@ -129,7 +127,8 @@ impl Panel<'_> {
         let Self { image, first, count, .. } = *self;
         let (first_piece, last_piece) = (k.start == 0, k.end == self.weights.k());
         let plane = image.out_shape.plane() * LANES;
-        let offsets = &image.offsets[k.clone()];
+        let in_plane = image.in_shape.plane() * LANES;
+        let input = &image.input[k.start / LANES * in_plane..];
         let weights = &self.weights.chunk(chunk)[k.start * CHUNK..k.end * CHUNK];
         for pixel in (first..first + count).step_by(P) {
             for vector in (0..blocks).step_by(N) {
@@ -143,6 +142,9 @@ impl Panel<'_> {
                     valid: P.min(first + count - pixel),
                     vectors: N.min(blocks - vector),
                 };
+                if last_piece {
+                    prefetch_residual::<S, P, N>(s, &target);
+                }
                 // SAFETY: `pixel + P` is at most 14 past the plane, which `BlockedShape::len` leaves
                 // room for; the weights hold `k.len()` rows; `valid` pixels of `vectors` blocks lie
                 // inside the output and are this task's alone.
@@ -152,9 +154,19 @@ impl Panel<'_> {
                     } else {
                         resume::<S, P, N>(s, &target)
                     };
-                    let input = image.input.as_ptr().add(pixel * LANES);
+                    let input = input.as_ptr().add(pixel * LANES);
                     let weights = weights.as_ptr().add(vector * LANES);
-                    accumulate::<S, P, N, LANES>(s, &mut acc, input, LANES, offsets, weights);
+                    // The next tile's pixels are needed next.
+                    let ahead = P * LANES;
+                    accumulate_blocks::<S, P, N>(
+                        s,
+                        &mut acc,
+                        input,
+                        in_plane,
+                        k.len(),
+                        weights,
+                        ahead,
+                    );
                     if last_piece {
                         finish(s, &acc, &target, &self.finish, block * LANES);
                     } else {

@@ -3,8 +3,9 @@
 //!
 //! For each of `P` pixels and `N` vectors of output channels the tile keeps one accumulator and
 //! walks k upwards: one broadcast input value times one vector of weights. Where input value k of a
-//! pixel lies is a table (`offsets`), so the same tile serves 1x1, strided and planar convolutions
-//! and the products of Winograd's form. A tile started at k > 0 resumes the accumulators it stored.
+//! pixel lies is a table (`offsets`), so the same tile serves strided and planar convolutions; where
+//! it is k's place in a block of channels ([`accumulate_blocks`]), 1x1 convolutions and the products
+//! of Winograd's form. A tile started at k > 0 resumes the accumulators it stored.
 
 // Indexed loops, and no closures, where vectors are handled: an iterator's or closure's body is a
 // function of its own that does not have the CPU level's instructions until it is inlined.
@@ -145,6 +146,63 @@ pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const S
         }
     }
     *acc = local;
+}
+
+/// As [`accumulate`], for k = 0..`channels` in blocks of sixteen that lie `stride` values apart: pixel
+/// p's value k is at `input + k / 16 * stride + p * 16 + k % 16`. Asks for the pixels that lie `ahead`
+/// values after a block's while it works on the block.
+///
+/// # Safety
+/// All those values are readable for each pixel of the tile, and `weights` holds `channels` rows of
+/// 32.
+#[inline(always)]
+pub(crate) unsafe fn accumulate_blocks<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    acc: &mut [[S::V; N]; P],
+    input: *const f32,
+    stride: usize,
+    channels: usize,
+    weights: *const f32,
+    ahead: usize,
+) {
+    let mut local = *acc;
+    let mut w = weights;
+    for block in 0..channels.div_ceil(LANES) {
+        let block_input = input.wrapping_add(block * stride);
+        for lane in 0..LANES.min(channels - block * LANES) {
+            s.prefetch(block_input.wrapping_add(ahead + lane * LANES));
+            // SAFETY: the caller promises that every pixel's value and the row of weights are readable;
+            // a prefetch may go anywhere.
+            unsafe {
+                let a = block_input.add(lane);
+                let mut row = [s.splat(0.0); N];
+                for n in 0..N {
+                    row[n] = s.load(w.add(n * LANES));
+                    s.prefetch(w.wrapping_add(1024 + n * LANES));
+                }
+                for p in 0..P {
+                    let x = s.splat(*a.add(p * LANES));
+                    for n in 0..N {
+                        local[p][n] = s.fma(x, row[n], local[p][n]);
+                    }
+                }
+                w = w.add(CHUNK);
+            }
+        }
+    }
+    *acc = local;
+}
+
+/// Asks for the residual's values, which [`finish`] needs after a whole chain.
+#[inline(always)]
+pub(crate) fn prefetch_residual<S: Simd, const P: usize, const N: usize>(s: S, target: &Target) {
+    if let Some(residual) = target.residual {
+        for n in 0..N {
+            for p in 0..P {
+                s.prefetch(residual.wrapping_add(n * target.residual_plane + p * LANES));
+            }
+        }
+    }
 }
 
 /// Loads accumulators that [`store`] left, to resume their chains.

@@ -9,7 +9,7 @@ use crate::simd::Arithmetic;
 
 /// The transform of six input values along one axis.
 #[inline(always)]
-fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
+pub(super) fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
     let t = s.sub(d[1], d[3]);
     let u = s.sub(d[4], d[2]);
     [
@@ -40,7 +40,7 @@ pub(in super::super) fn input_2d<A: Arithmetic>(s: A, patch: [[A::V; 6]; 6]) -> 
 
 /// The transform of six sums to four outputs along one axis.
 #[inline(always)]
-fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
+pub(super) fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
     let sum = s.add(m[1], m[2]);
     let difference = s.sub(m[1], m[2]);
     [
