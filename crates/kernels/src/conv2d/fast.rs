@@ -10,7 +10,7 @@ use super::strip::{Image, Strip, for_each_rows};
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::with_scratch;
 use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, tile_width, zeros};
-use crate::simd::{Bf16, LANES, PairKernel, Pairs};
+use crate::simd::{Bf16, LANES, PairKernel, Pairs, Simd};
 
 /// Pairs of input channels of a block.
 const PAIRS: usize = LANES / 2;
@@ -53,7 +53,7 @@ impl PairWeights {
 }
 
 /// Rounds to nearest even; NaN stays NaN.
-fn to_bf16(x: f32) -> u16 {
+pub(super) fn to_bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     if x.is_nan() {
         return (bits >> 16) as u16 | 0x40;
@@ -120,7 +120,7 @@ impl PairKernel for Rows<'_> {
             }
         }
         if self.finish.stream {
-            crate::simd::Simd::fence(pairs.f32());
+            pairs.f32().fence();
         }
     }
 }
@@ -152,7 +152,7 @@ impl Rows<'_> {
                 // SAFETY: pixel x < width is inside the source, and inside the row by the assertion.
                 unsafe {
                     let out = row.as_mut_ptr().add(x * PAIRS).cast();
-                    pairs.narrow(source.as_ptr().add(x * LANES), valid, out);
+                    pairs.narrow(pairs.f32().load(source.as_ptr().add(x * LANES)), valid, out);
                 }
             }
         }
@@ -187,14 +187,13 @@ impl Rows<'_> {
                     let mut w = packed.as_ptr();
                     for offset in &image.offsets {
                         let a = input.add(*offset as usize);
-                        let mut row = [pairs.splat(0); N];
-                        for n in 0..N {
+                        let mut row = [pairs.load(w); N];
+                        for n in 1..N {
                             row[n] = pairs.load(w.add(n * LANES));
                         }
                         for p in 0..P {
-                            let pair = pairs.splat(*a.add(p * step));
                             for n in 0..N {
-                                acc[p][n] = pairs.dot(acc[p][n], pair, row[n]);
+                                acc[p][n] = pairs.dot(acc[p][n], a.add(p * step), row[n]);
                             }
                         }
                         w = w.add(CHUNK);

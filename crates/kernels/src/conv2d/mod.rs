@@ -123,7 +123,7 @@ enum Weights {
     /// k = (ci, ky, kx).
     Direct(PackedMatrix),
     Winograd(winograd::TransformedWeights),
-    /// Rounded to bfloat16: only in the fast mode.
+    /// The direct form rounded to bfloat16: only in the fast mode.
     #[cfg(target_arch = "x86_64")]
     Pairs(fast::PairWeights),
 }
@@ -188,9 +188,9 @@ impl Conv2d {
         Ok(Self { level, spec, weights, bias })
     }
 
-    /// As [`Conv2d::new`], but free to round: where the CPU multiplies pairs of bfloat16, and the
-    /// direct form over at least 16 channels is used, inputs and weights are rounded to it. The
-    /// result is not canonical.
+    /// As [`Conv2d::new`], but free to round: where the CPU multiplies pairs of bfloat16, inputs and
+    /// weights of at least 16 channels are rounded to it, in Winograd's form after their transforms.
+    /// The result is not canonical.
     ///
     /// # Errors
     /// As [`Conv2d::new`].
@@ -201,11 +201,16 @@ impl Conv2d {
         bias: Option<&[f32]>,
     ) -> Result<Self> {
         #[cfg(target_arch = "x86_64")]
-        if let (Some(bf16), Algorithm::Direct) = (level.bf16(), Algorithm::of(&spec))
+        if let Some(bf16) = level.bf16()
             && spec.in_channels >= LANES
         {
             Error::check_length("conv2d weight", spec.weights()?, weight.len())?;
-            let weights = Weights::Pairs(fast::PairWeights::new(bf16, &spec, weight));
+            let weights = match Algorithm::of(&spec) {
+                Algorithm::Winograd => Weights::Winograd(winograd::TransformedWeights::rounded(
+                    level, bf16, &spec, weight,
+                )),
+                Algorithm::Direct => Weights::Pairs(fast::PairWeights::new(bf16, &spec, weight)),
+            };
             return Ok(Self { level, spec, weights, bias: pad_bias(&spec, bias)? });
         }
         Self::new(level, spec, weight, bias)

@@ -1,6 +1,7 @@
 //! AVX-512 BF16: products of pairs of bfloat16, for the fast mode only. It is no level: its results
 //! are not those of the others.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::LANES;
@@ -55,13 +56,13 @@ impl Pairs {
     /// Rounds 16 values to bfloat16, the first `valid` of them; the rest become zero.
     ///
     /// # Safety
-    /// `values` points to 16 readable values, `out` to 8 writable pairs.
+    /// `out` points to 8 writable pairs.
     #[inline(always)]
-    pub(crate) unsafe fn narrow(self, values: *const f32, valid: usize, out: *mut u32) {
+    pub(crate) unsafe fn narrow(self, values: __m512, valid: usize, out: *mut u32) {
         let mask = if valid >= LANES { u16::MAX } else { (1 << valid) - 1 };
-        // SAFETY: `self` proves the instructions; the caller promises both places.
+        // SAFETY: `self` proves the instructions; the caller promises the place.
         unsafe {
-            let narrow = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, values));
+            let narrow = _mm512_cvtneps_pbh(_mm512_maskz_mov_ps(mask, values));
             out.cast::<__m256bh>().write_unaligned(narrow);
         }
     }
@@ -76,23 +77,35 @@ impl Pairs {
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
 
-    /// One pair in all lanes.
+    /// `sum + a[0] * b[0] + a[1] * b[1]` in each lane, where `a` is the one pair at the pointer.
+    ///
+    /// # Safety
+    /// `a` points to a readable pair.
     #[inline(always)]
-    pub(crate) fn splat(self, pair: u32) -> __m512i {
-        // SAFETY: `self` proves AVX-512F.
-        unsafe { _mm512_set1_epi32(pair.cast_signed()) }
+    pub(crate) unsafe fn dot(self, sum: __m512, a: *const u32, b: __m512i) -> __m512 {
+        // SAFETY: `self` proves the instructions; the caller promises a readable pair.
+        unsafe { dot(sum, a, b) }
     }
+}
 
-    /// `sum + a[0] * b[0] + a[1] * b[1]` in each lane.
-    #[inline(always)]
-    pub(crate) fn dot(self, sum: __m512, a: __m512i, b: __m512i) -> __m512 {
-        // SAFETY: `self` proves AVX-512 BF16; the vectors have the same 512 bits.
-        unsafe {
-            _mm512_dpbf16_ps(
-                sum,
-                std::mem::transmute::<__m512i, __m512bh>(a),
-                std::mem::transmute::<__m512i, __m512bh>(b),
-            )
-        }
+/// The broadcast is part of the instruction: written as one of its own, the compiler does those of a
+/// whole register tile first and has no registers left for the sums.
+///
+/// # Safety
+/// The CPU has the instructions, and `a` points to a readable pair.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+unsafe fn dot(sum: __m512, a: *const u32, b: __m512i) -> __m512 {
+    let mut out = sum;
+    // SAFETY: one instruction that reads a pair and changes nothing but `out`.
+    unsafe {
+        asm!(
+            "vdpbf16ps {out}, {b}, dword ptr [{a}]{{1to16}}",
+            out = inout(zmm_reg) out,
+            b = in(zmm_reg) b,
+            a = in(reg) a,
+            options(pure, readonly, nostack, preserves_flags)
+        );
     }
+    out
 }

@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use super::transform::input_1d;
+use super::form::{Form, FormKernel};
 use super::{Image, Job, POINTS, Run};
 use crate::buffer::Shared;
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Arithmetic, LANES, Simd};
 
 /// The transform of some tiles of a run, for one block of input channels.
 pub(super) struct TransformInput<'a> {
@@ -24,11 +24,10 @@ pub(super) struct TransformInput<'a> {
 #[repr(align(64))]
 struct Patch([f32; POINTS * LANES]);
 
-impl Kernel for TransformInput<'_> {
-    type Output = ();
-
+impl FormKernel for TransformInput<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<F: Form>(self, f: F) {
+        let s = f.simd();
         let Self { job, run, block, columns, transformed } = self;
         let stride = run.point_stride();
         let last = job.images.len() - 1;
@@ -36,16 +35,17 @@ impl Kernel for TransformInput<'_> {
             .images
             .partition_point(|i| i.first_tile <= run.first + columns.start)
             .saturating_sub(1);
+        let valid = job.weights.in_channels - block * LANES;
         let mut padded = Patch([0.0; POINTS * LANES]);
         for column in columns {
             let tile = run.first + column;
-            let out = (block * run.padded + column) * LANES;
-            assert!((POINTS - 1) * stride + out + LANES <= transformed.len());
+            let out = (block * run.padded + column) * F::STEP;
+            assert!((POINTS - 1) * stride + out + F::STEP <= transformed.len());
             let out = transformed.at(out);
             if column >= run.tiles {
                 for point in 0..POINTS {
                     // SAFETY: in bounds by the assertion; this tile is this task's alone.
-                    unsafe { s.store(out.add(point * stride), s.splat(0.0)) };
+                    unsafe { f.store(out.add(point * stride), s.splat(0.0), LANES) };
                 }
                 continue;
             }
@@ -76,7 +76,7 @@ impl Kernel for TransformInput<'_> {
             assert!(5 * row + 6 * LANES <= patch.len());
             // SAFETY: six rows of six pixels are readable by the assertion; the 36 places are in bounds
             // by the one above, and this tile is this task's alone.
-            unsafe { transform(s, patch.as_ptr(), row, out, stride) };
+            unsafe { transform(f, patch.as_ptr(), row, out, stride, valid) };
         }
     }
 }
@@ -105,10 +105,18 @@ fn pad(
 /// The transform of one patch: along y, then along x.
 ///
 /// # Safety
-/// Six rows of six pixels, `row` values apart, are readable from `patch` on, and 16 values at each of
-/// the 36 places from `out` on, `stride` apart, are writable.
+/// Six rows of six pixels, `row` values apart, are readable from `patch` on, and [`Form::STEP`] places
+/// at each of the 36 from `out` on, `stride` apart, are writable.
 #[inline(always)]
-unsafe fn transform<S: Simd>(s: S, patch: *const f32, row: usize, out: *mut f32, stride: usize) {
+unsafe fn transform<F: Form>(
+    f: F,
+    patch: *const f32,
+    row: usize,
+    out: *mut f32,
+    stride: usize,
+    valid: usize,
+) {
+    let s = f.simd();
     let mut columns = [[s.splat(0.0); 6]; 6];
     for x in 0..6 {
         let mut column = [s.splat(0.0); 6];
@@ -116,14 +124,14 @@ unsafe fn transform<S: Simd>(s: S, patch: *const f32, row: usize, out: *mut f32,
             // SAFETY: promised by the caller.
             column[y] = unsafe { s.load(patch.add(y * row + x * LANES)) };
         }
-        columns[x] = input_1d(s, column);
+        columns[x] = f.input_1d(column);
     }
     let c = columns;
     for y in 0..6 {
-        let points = input_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
+        let points = f.input_1d([c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
         for x in 0..6 {
             // SAFETY: promised by the caller.
-            unsafe { s.store(out.add((6 * y + x) * stride), points[x]) };
+            unsafe { f.store(out.add((6 * y + x) * stride), points[x], valid) };
         }
     }
 }

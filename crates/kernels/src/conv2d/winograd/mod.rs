@@ -8,16 +8,21 @@
 //! then along x (`output_2d`). The weights are transformed in f64 and rounded once
 //! (`weights_2d`).
 
+mod form;
 mod input;
 mod products;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod rounded;
 mod transform;
 mod weights;
 
 pub(super) use transform::{input_2d, output_2d, weight_2d};
+use weights::Products;
 pub(crate) use weights::TransformedWeights;
 
 use std::ops::Range;
 
+use form::{FormKernel, InForm};
 use input::TransformInput;
 use products::MultiplyAndFinish;
 
@@ -54,6 +59,7 @@ impl Image<'_> {
 
 /// Everything the tasks of one call share.
 struct Job<'a> {
+    level: Level,
     images: Vec<Image<'a>>,
     weights: &'a TransformedWeights,
     padding: [usize; 2],
@@ -62,8 +68,28 @@ struct Job<'a> {
     stream: bool,
 }
 
-/// A run of tiles. Their transformed data: [point][input block][tile][16], tiles padded to whole
-/// register tiles.
+impl Job<'_> {
+    /// Runs a piece of the work in the weights' form.
+    fn run(&self, kernel: impl FormKernel) {
+        match self.weights.products {
+            Products::Exact => self.level.run(InForm(kernel)),
+            #[cfg(target_arch = "x86_64")]
+            Products::Rounded(bf16) => bf16.run(InForm(kernel)),
+        }
+    }
+
+    /// Places of one f32 that sixteen transformed channels take.
+    fn step(&self) -> usize {
+        match self.weights.products {
+            Products::Exact => LANES,
+            #[cfg(target_arch = "x86_64")]
+            Products::Rounded(_) => LANES / 2,
+        }
+    }
+}
+
+/// A run of tiles. Their transformed data: [point][input block][tile][16 channels], tiles padded to
+/// whole register tiles.
 #[derive(Clone, Copy)]
 struct Run {
     first: usize,
@@ -72,19 +98,22 @@ struct Run {
     width: usize,
     padded: usize,
     in_blocks: usize,
+    /// Places of a tile in a block.
+    step: usize,
 }
 
 impl Run {
-    fn new(level: Level, in_channels: usize, first: usize, tiles: usize) -> Self {
-        let width = tile_width(level.tile_pixels(), tiles);
-        let in_blocks = in_channels.div_ceil(LANES);
-        Self { first, tiles, width, padded: tiles.next_multiple_of(width), in_blocks }
+    fn new(job: &Job<'_>, first: usize, tiles: usize) -> Self {
+        let width = tile_width(job.level.tile_pixels(), tiles);
+        let in_blocks = job.weights.in_channels.div_ceil(LANES);
+        let step = job.step();
+        Self { first, tiles, width, padded: tiles.next_multiple_of(width), in_blocks, step }
     }
 
     /// Values from one point's transformed data to the next: an odd number of cache lines, so that a
     /// tile's 36 points do not compete for the same few places in the first-level cache.
     fn point_stride(&self) -> usize {
-        (self.in_blocks * self.padded | 1) * LANES
+        ((self.in_blocks * self.padded * self.step).div_ceil(LANES) | 1) * LANES
     }
 
     /// Transformed input.
@@ -135,57 +164,57 @@ pub(super) fn forward(
         })
     });
     let images = images.collect();
-    let job = Job { images, weights, padding: spec.padding, bias, relu, stream: values >= STREAM };
+    let stream = values >= STREAM;
+    let job = Job { level, images, weights, padding: spec.padding, bias, relu, stream };
     if tiles <= FEW_TILES {
-        few_tiles(level, &job, Run::new(level, spec.in_channels, 0, tiles));
+        few_tiles(&job, Run::new(&job, 0, tiles));
     } else {
         // All tiles with as many chunks as stay in cache, then all tiles with the next.
-        let per_chunk = POINTS * spec.in_channels * CHUNK;
-        let groups = (weights.chunks() * per_chunk).div_ceil(WEIGHTS).min(weights.chunks());
+        let groups =
+            (weights.chunks() * weights.per_chunk()).div_ceil(WEIGHTS).min(weights.chunks());
         let per_group = weights.chunks().div_ceil(groups);
         for first in (0..weights.chunks()).step_by(per_group) {
-            many_tiles(level, &job, tiles, first..weights.chunks().min(first + per_group));
+            many_tiles(&job, tiles, first..weights.chunks().min(first + per_group));
         }
     }
 }
 
 /// One run, transformed by all threads, then multiplied with a chunk a task.
-fn few_tiles(level: Level, job: &Job<'_>, run: Run) {
+fn few_tiles(job: &Job<'_>, run: Run) {
     with_scratch(run.transformed_len(), |transformed| {
         let transformed = Shared::new(transformed);
         let groups = run.padded.div_ceil(7);
         parallel::for_each(groups * run.in_blocks, |task| {
             let (block, group) = (task / groups, task % groups);
             let columns = group * 7..(group * 7 + 7).min(run.padded);
-            level.run(TransformInput { job, run, block, columns, transformed: &transformed });
+            job.run(TransformInput { job, run, block, columns, transformed: &transformed });
         });
         parallel::for_each(job.weights.chunks(), |chunk| {
             with_scratch(run.sums_len(), |sums| {
-                level.run(MultiplyAndFinish { job, run, chunk, transformed: &transformed, sums });
+                job.run(MultiplyAndFinish { job, run, chunk, transformed: &transformed, sums });
             });
         });
     });
 }
 
 /// A run a task, transformed and multiplied with some chunks by one thread.
-fn many_tiles(level: Level, job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
-    let step = level.tile_pixels();
-    let in_channels = job.weights.in_channels;
-    let per_tile = POINTS * in_channels.next_multiple_of(LANES);
-    let run_tiles = (TRANSFORMED / per_tile / step * step).clamp(step, 8 * step);
+fn many_tiles(job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
+    let width = job.level.tile_pixels();
+    let per_tile = POINTS * job.weights.in_channels.div_ceil(LANES) * job.step();
+    let run_tiles = (TRANSFORMED / per_tile / width * width).clamp(width, 8 * width);
     parallel::for_each(tiles.div_ceil(run_tiles), |task| {
         let first = task * run_tiles;
-        let run = Run::new(level, in_channels, first, run_tiles.min(tiles - first));
+        let run = Run::new(job, first, run_tiles.min(tiles - first));
         with_scratch(run.transformed_len() + run.sums_len(), |scratch| {
             let (transformed, sums) = scratch.split_at_mut(run.transformed_len());
             let transformed = Shared::new(transformed);
             for block in 0..run.in_blocks {
                 let columns = 0..run.padded;
-                level.run(TransformInput { job, run, block, columns, transformed: &transformed });
+                job.run(TransformInput { job, run, block, columns, transformed: &transformed });
             }
             for chunk in chunks.clone() {
                 let (transformed, sums) = (&transformed, &mut *sums);
-                level.run(MultiplyAndFinish { job, run, chunk, transformed, sums });
+                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums });
             }
         });
     });

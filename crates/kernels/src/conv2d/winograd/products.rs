@@ -1,13 +1,13 @@
 //! The products of a run of tiles with the transformed weights, and the output transform.
 
 // See gemm: no iterators or closures over vectors.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::manual_map)]
 
-use super::transform::output_1d;
+use super::form::{Form, FormKernel};
 use super::{Image, Job, POINTS, Run};
 use crate::buffer::Shared;
-use crate::gemm::{CHUNK, accumulate_blocks, zeros};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::gemm::{CHUNK, zeros};
+use crate::simd::{Arithmetic, LANES, Simd};
 
 /// The outputs of a run of tiles for one chunk of output channels.
 pub(super) struct MultiplyAndFinish<'a> {
@@ -19,32 +19,31 @@ pub(super) struct MultiplyAndFinish<'a> {
     pub(super) sums: &'a mut [f32],
 }
 
-impl Kernel for MultiplyAndFinish<'_> {
-    type Output = ();
-
+impl FormKernel for MultiplyAndFinish<'_> {
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<F: Form>(mut self, f: F) {
         let blocks = self.job.weights.out_channels.div_ceil(LANES) - self.chunk * 2;
         // The narrower widths are the widest level's alone.
-        match (if S::TILE_PIXELS == 14 { self.run.width } else { 0 }, blocks) {
-            (14, 1) => self.multiply::<S, 14, 1>(s, 1),
-            (12, 1) => self.multiply::<S, 12, 1>(s, 1),
-            (9, 1) => self.multiply::<S, 9, 1>(s, 1),
-            (14, _) => self.multiply::<S, 14, 2>(s, 2),
-            (12, _) => self.multiply::<S, 12, 2>(s, 2),
-            (9, _) => self.multiply::<S, 9, 2>(s, 2),
-            _ => self.multiply::<S, 6, 1>(s, blocks.min(2)),
+        match (if F::S::TILE_PIXELS == 14 { self.run.width } else { 0 }, blocks) {
+            (14, 1) => self.multiply::<F, 14, 1>(f, 1),
+            (12, 1) => self.multiply::<F, 12, 1>(f, 1),
+            (9, 1) => self.multiply::<F, 9, 1>(f, 1),
+            (14, _) => self.multiply::<F, 14, 2>(f, 2),
+            (12, _) => self.multiply::<F, 12, 2>(f, 2),
+            (9, _) => self.multiply::<F, 9, 2>(f, 2),
+            _ => self.multiply::<F, 6, 1>(f, blocks.min(2)),
         }
-        self.finish(s, blocks.min(2));
+        self.finish(f, blocks.min(2));
         if self.job.stream {
-            s.fence();
+            f.simd().fence();
         }
     }
 }
 
 impl MultiplyAndFinish<'_> {
     #[inline(always)]
-    fn multiply<S: Simd, const P: usize, const N: usize>(&mut self, s: S, blocks: usize) {
+    fn multiply<F: Form, const P: usize, const N: usize>(&mut self, f: F, blocks: usize) {
+        let s = f.simd();
         let Run { padded, .. } = self.run;
         let channels = self.job.weights.in_channels;
         let stride = self.run.point_stride();
@@ -55,26 +54,18 @@ impl MultiplyAndFinish<'_> {
         for point in 0..POINTS {
             let weights = self.job.weights.matrix(self.chunk, point);
             for first in (0..padded).step_by(P) {
-                let input = self.transformed.at(point * stride + first * LANES);
+                let input = self.transformed.at(point * stride + first * F::STEP);
                 for vector in (0..blocks).step_by(N) {
-                    let mut acc = zeros::<S, P, N>(s);
+                    let mut acc = zeros::<F::S, P, N>(s);
                     let out = &mut self.sums[(point * padded + first) * CHUNK..][..P * CHUNK];
                     // SAFETY: the tile's values lie inside `transformed` and the weights hold
                     // `channels` rows of 32, by the assertions and the packing; nobody writes
                     // `transformed` any more. Pixel p < P and vector + n < 2 lie inside `out`.
                     unsafe {
                         let weights = weights.as_ptr().add(vector * LANES);
-                        // The tile's next block of channels.
-                        let ahead = padded * LANES;
-                        accumulate_blocks::<S, P, N>(
-                            s,
-                            &mut acc,
-                            input,
-                            padded * LANES,
-                            channels,
-                            weights,
-                            ahead,
-                        );
+                        // The next block of channels lies as far ahead as a block is wide.
+                        let block = padded * F::STEP;
+                        f.accumulate::<P, N>(&mut acc, input, block, channels, weights, block);
                         for p in 0..P {
                             for n in 0..N {
                                 let at = p * CHUNK + (vector + n) * LANES;
@@ -88,7 +79,7 @@ impl MultiplyAndFinish<'_> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, s: S, blocks: usize) {
+    fn finish<F: Form>(&mut self, f: F, blocks: usize) {
         let Run { first, tiles, .. } = self.run;
         let mut images = self.job.images.iter();
         let mut image = images.next();
@@ -101,14 +92,15 @@ impl MultiplyAndFinish<'_> {
             }
             let Some(image) = image else { return };
             for vector in 0..blocks {
-                self.finish_tile(s, image, column, vector);
+                self.finish_tile(f, image, column, vector);
             }
         }
     }
 
     /// One tile's outputs of one block of channels: along y, then along x.
     #[inline(always)]
-    fn finish_tile<S: Simd>(&self, s: S, image: &Image<'_>, column: usize, vector: usize) {
+    fn finish_tile<F: Form>(&self, f: F, image: &Image<'_>, column: usize, vector: usize) {
+        let s = f.simd();
         let Self { job, run, .. } = *self;
         let stride = run.padded * CHUNK;
         let sums = &self.sums[column * CHUNK + vector * LANES..];
@@ -120,7 +112,7 @@ impl MultiplyAndFinish<'_> {
                 // SAFETY: in bounds by the assertion.
                 points[y] = unsafe { s.load(sums.as_ptr().add((6 * y + x) * stride)) };
             }
-            columns[x] = output_1d(s, points);
+            columns[x] = f.output_1d(points);
         }
         let c = columns;
         let channel = self.chunk * CHUNK + vector * LANES;
@@ -137,7 +129,7 @@ impl MultiplyAndFinish<'_> {
             if y >= rows {
                 break;
             }
-            let outputs = output_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
+            let outputs = f.output_1d([c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
             for x in 0..4 {
                 if x >= width {
                     break;

@@ -70,27 +70,32 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
 /// The transform of one 3x3 kernel.
 pub(in super::super) fn weight_2d(kernel: &[f32]) -> [f32; POINTS] {
     let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
-    weights_2d(&taps).map(|[value]| value)
+    weights_2d(&CANONICAL, &taps).map(|[value]| value)
 }
 
+/// The transform of three taps along one axis.
+pub(super) const CANONICAL: [[f64; 3]; 6] = [
+    [1.0, 0.0, 0.0],
+    [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],
+    [1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0],
+    [1.0 / 15.0, 2.0 / 15.0, 4.0 / 15.0],
+    [-16.0 / 15.0, 8.0 / 15.0, -4.0 / 15.0],
+    [0.0, 0.0, 1.0],
+];
+
 /// The transform of `N` 3x3 kernels side by side, [ky * 3 + kx][N], to [point][N]: in f64, rounded
-/// once.
+/// once. `g` is the transform along one axis.
 #[inline(always)]
-pub(super) fn weights_2d<const N: usize>(kernels: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
-    const G: [[f64; 3]; 6] = [
-        [1.0, 0.0, 0.0],
-        [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],
-        [1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0],
-        [1.0 / 15.0, 2.0 / 15.0, 4.0 / 15.0],
-        [-16.0 / 15.0, 8.0 / 15.0, -4.0 / 15.0],
-        [0.0, 0.0, 1.0],
-    ];
+pub(super) fn weights_2d<const N: usize>(
+    g: &[[f64; 3]; 6],
+    kernels: &[[f64; N]; 9],
+) -> [[f32; N]; POINTS] {
     let k = kernels;
     let mut columns = [[[0.0; N]; 3]; 6];
     for i in 0..6 {
         for x in 0..3 {
             for n in 0..N {
-                columns[i][x][n] = dot(G[i], k[x][n], k[3 + x][n], k[6 + x][n]);
+                columns[i][x][n] = dot(g[i], k[x][n], k[3 + x][n], k[6 + x][n]);
             }
         }
     }
@@ -99,7 +104,7 @@ pub(super) fn weights_2d<const N: usize>(kernels: &[[f64; N]; 9]) -> [[f32; N]; 
         let [left, middle, right] = &columns[i];
         for j in 0..6 {
             for n in 0..N {
-                out[6 * i + j][n] = dot(G[j], left[n], middle[n], right[n]) as f32;
+                out[6 * i + j][n] = dot(g[j], left[n], middle[n], right[n]) as f32;
             }
         }
     }

@@ -4,25 +4,65 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::super::Conv2dSpec;
+#[cfg(target_arch = "x86_64")]
+use super::super::fast::to_bf16;
 use super::POINTS;
-use super::transform::weights_2d;
+#[cfg(target_arch = "x86_64")]
+use super::rounded;
+use super::transform::{CANONICAL, weights_2d};
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::gemm::CHUNK;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Bf16, LANES};
 use crate::simd::{Kernel, Simd};
 use crate::{Level, parallel};
 
-/// Weights packed as [output chunk][point][input channel][32].
+/// Weights packed as [output chunk][point][input channel][32], or, in pairs of bfloat16, as
+/// [output chunk][point][pair of input channels][32], whole blocks of sixteen channels.
 #[derive(Clone, Debug)]
 pub(crate) struct TransformedWeights {
     pub(super) in_channels: usize,
     pub(super) out_channels: usize,
+    pub(super) products: Products,
+    /// Rows of 32 of one chunk and point.
+    rows: usize,
     data: AlignedBuffer,
+}
+
+/// What the transformed weights are multiplied in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Products {
+    /// f32, by the contract.
+    Exact,
+    /// bfloat16, in pairs.
+    #[cfg(target_arch = "x86_64")]
+    Rounded(Bf16),
 }
 
 impl TransformedWeights {
     pub(in super::super) fn new(level: Level, spec: &Conv2dSpec, weight: &[f32]) -> Self {
+        Self::packed(level, spec, weight, Products::Exact)
+    }
+
+    /// For the fast mode.
+    #[cfg(target_arch = "x86_64")]
+    pub(in super::super) fn rounded(
+        level: Level,
+        bf16: Bf16,
+        spec: &Conv2dSpec,
+        weight: &[f32],
+    ) -> Self {
+        Self::packed(level, spec, weight, Products::Rounded(bf16))
+    }
+
+    fn packed(level: Level, spec: &Conv2dSpec, weight: &[f32], products: Products) -> Self {
         let (inputs, outputs) = (spec.in_channels, spec.out_channels);
-        let per_chunk = POINTS * inputs * CHUNK;
+        let rows = match products {
+            Products::Exact => inputs,
+            #[cfg(target_arch = "x86_64")]
+            Products::Rounded(_) => inputs.next_multiple_of(LANES) / 2,
+        };
+        let per_chunk = POINTS * rows * CHUNK;
         let mut data = AlignedBuffer::zeroed(outputs.div_ceil(CHUNK) * per_chunk);
         let shared = Shared::new(data.as_mut_slice());
         parallel::for_each(outputs.div_ceil(CHUNK), |chunk| {
@@ -30,19 +70,24 @@ impl TransformedWeights {
             let kernels = &weight[first * inputs * 9..(first + CHUNK).min(outputs) * inputs * 9];
             // SAFETY: each task has its own chunk.
             let packed = unsafe { shared.part(chunk * per_chunk, per_chunk) };
-            level.run(TransformChunk { inputs, kernels, packed });
+            level.run(TransformChunk { inputs, kernels, products, rows, packed });
         });
-        Self { in_channels: inputs, out_channels: outputs, data }
+        Self { in_channels: inputs, out_channels: outputs, products, rows, data }
     }
 
     pub(super) fn chunks(&self) -> usize {
         self.out_channels.div_ceil(CHUNK)
     }
 
-    /// [input channel][32] of one chunk and point.
+    /// Values of one chunk.
+    pub(super) fn per_chunk(&self) -> usize {
+        POINTS * self.rows * CHUNK
+    }
+
+    /// The rows of one chunk and point.
     #[inline(always)]
     pub(super) fn matrix(&self, chunk: usize, point: usize) -> &[f32] {
-        let len = self.in_channels * CHUNK;
+        let len = self.rows * CHUNK;
         &self.data.as_slice()[(chunk * POINTS + point) * len..][..len]
     }
 }
@@ -54,7 +99,9 @@ const SIDE_BY_SIDE: usize = 16;
 struct TransformChunk<'a> {
     inputs: usize,
     kernels: &'a [f32],
-    /// [point][input channel][32], zero.
+    products: Products,
+    rows: usize,
+    /// [point][row][32], zero.
     packed: &'a mut [f32],
 }
 
@@ -64,7 +111,7 @@ impl Kernel for TransformChunk<'_> {
     // Plain loops: at each level the compiler makes vectors of them, which round alike.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { inputs, kernels, packed } = self;
+        let Self { inputs, kernels, products, rows, packed } = self;
         let outputs = kernels.len() / (inputs * 9);
         for ci in 0..inputs {
             for first in (0..outputs).step_by(SIDE_BY_SIDE) {
@@ -75,10 +122,26 @@ impl Kernel for TransformChunk<'_> {
                         taps[tap][column] = f64::from(kernel[tap]);
                     }
                 }
-                let transformed = weights_2d(&taps);
-                for point in 0..POINTS {
-                    packed[(point * inputs + ci) * CHUNK + first..][..SIDE_BY_SIDE]
-                        .copy_from_slice(&transformed[point]);
+                match products {
+                    Products::Exact => {
+                        let transformed = weights_2d(&CANONICAL, &taps);
+                        for point in 0..POINTS {
+                            packed[(point * rows + ci) * CHUNK + first..][..SIDE_BY_SIDE]
+                                .copy_from_slice(&transformed[point]);
+                        }
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Products::Rounded(_) => {
+                        let transformed = weights_2d(&rounded::WEIGHTS, &taps);
+                        for point in 0..POINTS {
+                            let row = &mut packed[(point * rows + ci / 2) * CHUNK + first..];
+                            for column in 0..SIDE_BY_SIDE {
+                                let half = u32::from(to_bf16(transformed[point][column]));
+                                let pair = row[column].to_bits() | half << (ci % 2 * 16);
+                                row[column] = f32::from_bits(pair);
+                            }
+                        }
+                    }
                 }
             }
         }
