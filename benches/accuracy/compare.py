@@ -3,7 +3,7 @@
     python compare.py OUTPUT.safetensors [--no-network]
 
 Every row: rms and largest error over the standard deviation of the exact output (over each value itself
-for exp and sigmoid). Needs torch, torchvision and safetensors, as ../peers/requirements.txt has them.
+for exp and sigmoid). The fast mode is held against PyTorch's autocast to bfloat16. Needs torch, torchvision and safetensors, as ../peers/requirements.txt has them.
 """
 
 import argparse
@@ -80,9 +80,15 @@ def network(answers):
     exact = run(copy.deepcopy(model).double(), x.double())
     plain = run(model, x)
     last = run(model.to(memory_format=torch.channels_last), channels_last(x))
-    for kind in exact:
-        ours = torch.cat([answers(f"network/{kind}/{level}").double().flatten() for level in range(5)])
-        yield f"network, {kind}", ours, exact[kind], plain[kind], last[kind]
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = run(model, channels_last(x))
+
+    def ours(mode, kind):
+        return torch.cat([answers(f"{mode}/{kind}/{level}").double().flatten() for level in range(5)])
+
+    strict = [(f"network, {kind}", ours("network", kind), exact[kind], plain[kind], last[kind]) for kind in exact]
+    fast = [(f"network, {kind}", ours("fast", kind), exact[kind], narrow[kind]) for kind in exact]
+    return strict, fast
 
 
 def error(found, exact, relative):
@@ -93,10 +99,11 @@ def error(found, exact, relative):
     return difference.square().mean().sqrt().item() / scale, difference.abs().max().item() / scale
 
 
-def row(name, ours, exact, plain, last, relative=False):
-    errors = [error(x, exact, relative) for x in (ours, plain, last)]
+def row(name, ours, exact, *theirs, relative=False):
+    """The last of theirs is what our rms is divided by."""
+    errors = [error(x, exact, relative) for x in (ours, *theirs)]
     cells = " | ".join(f"{rms:.1e} | {largest:.1e}" for rms, largest in errors)
-    ratio = errors[0][0] / errors[2][0] if errors[2][0] > 0 else float("nan")
+    ratio = errors[0][0] / errors[-1][0] if errors[-1][0] > 0 else float("nan")
     print(f"| {name} | {cells} | {ratio:.1f} |", flush=True)
 
 
@@ -110,7 +117,7 @@ def main():
         print("|---|---|---|---|---|---|---|---|")
         names = sorted(file.keys(), key=lambda name: (name.split("/")[:2], [int(x) for x in name.split("/")[2:]]))
         for name in names:
-            if name.startswith("network"):
+            if name.startswith(("network", "fast")):
                 continue
             kinds = {"conv": convolution, "group_norm": group_norm, "resize": resize}
             ours = file.get_tensor(name)
@@ -122,7 +129,12 @@ def main():
             shaped = ours.reshape(exact.shape)
             row(label, shaped, exact, plain, last, relative=name in ("exp", "sigmoid"))
         if not args.no_network:
-            for answer in network(file.get_tensor):
+            strict, fast = network(file.get_tensor)
+            for answer in strict:
+                row(*answer)
+            print("\n| fast mode | ours rms | max | torch bf16 rms | max | ours / bf16 (rms) |")
+            print("|---|---|---|---|---|---|")
+            for answer in fast:
                 row(*answer)
 
 

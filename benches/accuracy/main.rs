@@ -99,19 +99,22 @@ fn resized(answers: &mut Answers) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The network in both modes, on the bundled photo.
 fn network(answers: &mut Answers) -> Result<(), Failure> {
     let config = RetinaNetConfig::resnet50_fpn_v2();
     let input = config.transform.apply(&Image::open(photo())?)?;
     let shape = [1, 3, input.padded[0], input.padded[1]];
-    let output = v2(&config, &Determinism::default())?.forward(&Tensor::from_slice(
-        &input.data,
-        &shape,
-        &Device::Cpu,
-    )?)?;
-    for (kind, levels) in [("logits", output.cls_logits), ("regression", output.bbox_regression)] {
-        for (level, map) in levels.iter().enumerate() {
-            let values = map.flatten_all()?.to_vec1()?;
-            answers.add(format!("network/{kind}/{level}"), map.dims(), values);
+    let tensor = Tensor::from_slice(&input.data, &shape, &Device::Cpu)?;
+    for (mode, determinism) in [("network", Determinism::default()), ("fast", Determinism::fast())]
+    {
+        let output = v2(&config, &determinism)?.forward(&tensor)?;
+        for (kind, levels) in
+            [("logits", output.cls_logits), ("regression", output.bbox_regression)]
+        {
+            for (level, map) in levels.iter().enumerate() {
+                let values = map.flatten_all()?.to_vec1()?;
+                answers.add(format!("{mode}/{kind}/{level}"), map.dims(), values);
+            }
         }
     }
     answers.add("network/input".to_owned(), &shape, input.data);
