@@ -3,17 +3,12 @@
 //!
 //! The strips are those of the direct form, narrowed as they are copied.
 
-// See gemm: no iterators or closures over vectors.
-#![allow(clippy::needless_range_loop)]
-
 use super::strip::{Image, Strip, for_each_rows};
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::with_scratch;
+use crate::gemm::pairs::{PAIRS, add_products, to_bf16};
 use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, tile_width, zeros};
 use crate::simd::{Bf16, LANES, PairKernel, Pairs, Simd};
-
-/// Pairs of input channels of a block.
-const PAIRS: usize = LANES / 2;
 
 /// Weights packed as [output chunk][input block, ky, kx, pair of channels][32] pairs.
 #[derive(Clone, Debug)]
@@ -50,15 +45,6 @@ impl PairWeights {
         }
         Self { bf16, rows, pairs }
     }
-}
-
-/// Rounds to nearest even; NaN stays NaN.
-pub(super) fn to_bf16(x: f32) -> u16 {
-    let bits = x.to_bits();
-    if x.is_nan() {
-        return (bits >> 16) as u16 | 0x40;
-    }
-    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
 pub(super) fn forward(
@@ -112,7 +98,6 @@ impl PairKernel for Rows<'_> {
         self.narrow(pairs);
         for chunk in self.chunks.clone() {
             let blocks = self.image.out_shape.blocks() - 2 * chunk;
-            // A tile of 14 would spill: the compiler broadcasts all pairs of a row ahead of use.
             match (tile_width(12, self.image.out_shape.width), blocks) {
                 (9, 2..) => self.chunk::<9, 2>(pairs, chunk),
                 (_, 2..) => self.chunk::<12, 2>(pairs, chunk),
@@ -186,16 +171,8 @@ impl Rows<'_> {
                     let input = self.strip[start + x * step..].as_ptr().cast::<u32>();
                     let mut w = packed.as_ptr();
                     for offset in &image.offsets {
-                        let a = input.add(*offset as usize);
-                        let mut row = [pairs.load(w); N];
-                        for n in 1..N {
-                            row[n] = pairs.load(w.add(n * LANES));
-                        }
-                        for p in 0..P {
-                            for n in 0..N {
-                                acc[p][n] = pairs.dot(acc[p][n], a.add(p * step), row[n]);
-                            }
-                        }
+                        let values = input.add(*offset as usize);
+                        add_products(pairs, &mut acc, values, step, w);
                         w = w.add(CHUNK);
                     }
                     finish(pairs.f32(), &acc, &target, &self.finish, chunk * CHUNK);

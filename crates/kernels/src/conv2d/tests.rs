@@ -282,7 +282,7 @@ fn rounded_winograd(case: &Case, input: &[f32], weight: &[f32]) -> Vec<f64> {
     use winograd::rounded::{input_1d, output_1d, weight_2d};
 
     let [height, width] = case.size;
-    let bf16 = |x: f32| f64::from(f32::from_bits(u32::from(fast::to_bf16(x)) << 16));
+    let bf16 = |x: f32| f64::from(f32::from_bits(u32::from(crate::gemm::pairs::to_bf16(x)) << 16));
     let kernels: Vec<_> = weight.chunks_exact(9).map(|k| weight_2d(k).map(bf16)).collect();
     let mut output = vec![0.0; case.spec.out_channels * height * width];
     let channels = case.spec.in_channels;

@@ -11,12 +11,18 @@
 // function of its own that does not have the CPU level's instructions until it is inlined.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod pairs;
+
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::parallel;
 use crate::simd::{LANES, Simd};
 
 /// Output channels that lie side by side in packed weights.
 pub(crate) const CHUNK: usize = 2 * LANES;
+
+/// How far ahead of their use weights are asked for: 4 KiB.
+const AHEAD: usize = 1024;
 
 /// Outputs of at least this many values are stored past the caches.
 pub(crate) const STREAM: usize = 1024 * 1024;
@@ -127,21 +133,9 @@ pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const S
     let mut local = *acc;
     let mut w = weights;
     for offset in offsets {
-        // SAFETY: the caller promises that every pixel's value and the row of weights are readable;
-        // a prefetch may go anywhere.
+        // SAFETY: the caller promises that every pixel's value and the row of weights are readable.
         unsafe {
-            let a = input.add(*offset as usize);
-            let mut row = [s.splat(0.0); N];
-            for n in 0..N {
-                row[n] = s.load(w.add(n * LANES));
-                s.prefetch(w.wrapping_add(1024 + n * LANES));
-            }
-            for p in 0..P {
-                let x = s.splat(*a.add(p * step));
-                for n in 0..N {
-                    local[p][n] = s.fma(x, row[n], local[p][n]);
-                }
-            }
+            add_products(s, &mut local, input.add(*offset as usize), step, w);
             w = w.add(CHUNK);
         }
     }
@@ -171,26 +165,42 @@ pub(crate) unsafe fn accumulate_blocks<S: Simd, const P: usize, const N: usize>(
         let block_input = input.wrapping_add(block * stride);
         for lane in 0..LANES.min(channels - block * LANES) {
             s.prefetch(block_input.wrapping_add(ahead + lane * LANES));
-            // SAFETY: the caller promises that every pixel's value and the row of weights are readable;
-            // a prefetch may go anywhere.
+            // SAFETY: the caller promises that every pixel's value and the row of weights are readable.
             unsafe {
-                let a = block_input.add(lane);
-                let mut row = [s.splat(0.0); N];
-                for n in 0..N {
-                    row[n] = s.load(w.add(n * LANES));
-                    s.prefetch(w.wrapping_add(1024 + n * LANES));
-                }
-                for p in 0..P {
-                    let x = s.splat(*a.add(p * LANES));
-                    for n in 0..N {
-                        local[p][n] = s.fma(x, row[n], local[p][n]);
-                    }
-                }
+                add_products(s, &mut local, block_input.add(lane), LANES, w);
                 w = w.add(CHUNK);
             }
         }
     }
     *acc = local;
+}
+
+/// Adds one k's products: pixel p's value is at `values + p * step`.
+///
+/// # Safety
+/// Each pixel's value is readable, and so are `N` vectors of weights.
+#[inline(always)]
+unsafe fn add_products<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    acc: &mut [[S::V; N]; P],
+    values: *const f32,
+    step: usize,
+    weights: *const f32,
+) {
+    // SAFETY: promised by the caller; a prefetch may go anywhere.
+    unsafe {
+        let mut row = [s.splat(0.0); N];
+        for n in 0..N {
+            row[n] = s.load(weights.add(n * LANES));
+            s.prefetch(weights.wrapping_add(AHEAD + n * LANES));
+        }
+        for p in 0..P {
+            let x = s.splat(*values.add(p * step));
+            for n in 0..N {
+                acc[p][n] = s.fma(x, row[n], acc[p][n]);
+            }
+        }
+    }
 }
 
 /// Asks for the residual's values, which [`finish`] needs after a whole chain.

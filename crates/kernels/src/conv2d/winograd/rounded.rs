@@ -5,15 +5,10 @@
 //! eight bits (an rms error of 4.0 times a direct convolution's in bfloat16; the canonical points, 5.7
 //! times).
 
-// See gemm: no iterators or closures over vectors.
-#![allow(clippy::needless_range_loop)]
-
 use super::form::{Form, FormKernel, InForm, Vector};
 use crate::gemm::CHUNK;
+use crate::gemm::pairs::{PAIRS, add_products};
 use crate::simd::{Arithmetic, LANES, PairKernel, Pairs, Simd};
-
-/// Pairs of sixteen channels.
-const PAIRS: usize = LANES / 2;
 
 const A: f32 = 2.0 / 3.0;
 const B: f32 = 1.5;
@@ -119,7 +114,7 @@ impl Form for Rounded {
         weights: *const f32,
         ahead: usize,
     ) {
-        let (pairs, s) = (self.0, self.simd());
+        let s = self.simd();
         let mut local = *acc;
         let mut w = weights.cast::<u32>();
         for block in 0..channels.div_ceil(LANES) {
@@ -127,21 +122,10 @@ impl Form for Rounded {
             for pair in 0..PAIRS {
                 s.prefetch(block_input.wrapping_add(ahead + pair * LANES));
                 // SAFETY: the caller promises that every tile's pairs and the row of weights are
-                // readable; a prefetch may go anywhere.
+                // readable.
                 unsafe {
-                    let a = block_input.cast::<u32>().add(pair);
-                    let mut row = [pairs.load(w); N];
-                    for n in 1..N {
-                        row[n] = pairs.load(w.add(n * LANES));
-                    }
-                    for n in 0..N {
-                        s.prefetch(w.wrapping_add(1024 + n * LANES).cast());
-                    }
-                    for p in 0..P {
-                        for n in 0..N {
-                            local[p][n] = pairs.dot(local[p][n], a.add(p * PAIRS), row[n]);
-                        }
-                    }
+                    let values = block_input.cast::<u32>().add(pair);
+                    add_products(self.0, &mut local, values, PAIRS, w);
                     w = w.add(CHUNK);
                 }
             }

@@ -4,14 +4,14 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::super::Conv2dSpec;
-#[cfg(target_arch = "x86_64")]
-use super::super::fast::to_bf16;
 use super::POINTS;
 #[cfg(target_arch = "x86_64")]
 use super::rounded;
 use super::transform::{CANONICAL, weights_2d};
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::gemm::CHUNK;
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::pairs::to_bf16;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Bf16, LANES};
 use crate::simd::{Kernel, Simd};
