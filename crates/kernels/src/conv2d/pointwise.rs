@@ -31,6 +31,17 @@ struct Image<'a> {
     out_shape: BlockedShape,
     residual: Option<&'a [f32]>,
     first_task: usize,
+    /// Tasks: panels of nearly the same number of register tiles.
+    panels: usize,
+    tiles: usize,
+}
+
+impl Image<'_> {
+    /// The first pixel of a panel.
+    fn panel(&self, index: usize, tile_pixels: usize) -> usize {
+        let pixels = self.in_shape.height * self.in_shape.width;
+        (self.tiles * index / self.panels * tile_pixels).min(pixels)
+    }
 }
 
 pub(super) fn forward(
@@ -51,7 +62,9 @@ pub(super) fn forward(
             };
             let in_shape = input.shape();
             let first_task = tasks;
-            tasks += (in_shape.height * in_shape.width).div_ceil(panel);
+            let pixels = in_shape.height * in_shape.width;
+            let panels = pixels.div_ceil(panel).next_multiple_of(rayon::current_num_threads());
+            tasks += panels;
             Some(Image {
                 input: input.data(),
                 in_shape,
@@ -59,25 +72,19 @@ pub(super) fn forward(
                 output: Shared::new(item.output.data()),
                 residual: item.residual.map(|r| r.data()),
                 first_task,
+                panels,
+                tiles: pixels.div_ceil(level.tile_pixels()),
             })
         })
         .collect();
     parallel::for_each_with_chunks(tasks, weights.chunks(), |task, chunks| {
         let image = &images[images.partition_point(|i| i.first_task <= task) - 1];
-        let pixels = image.in_shape.height * image.in_shape.width;
-        let first = (task - image.first_task) * panel;
+        let panel = |index| image.panel(index, level.tile_pixels());
+        let (first, end) = (panel(task - image.first_task), panel(task - image.first_task + 1));
         let single = weights.k() <= k_block;
         let stream = single && image.out_shape.len() >= STREAM;
         let finish = Finish { bias, relu, stream };
-        level.run(Panel {
-            image,
-            weights,
-            k_block,
-            first,
-            count: panel.min(pixels - first),
-            chunks,
-            finish,
-        });
+        level.run(Panel { image, weights, k_block, first, count: end - first, chunks, finish });
     });
 }
 
