@@ -32,8 +32,7 @@ fn threads(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Whole detections of 1, 4 and 16 square photos that are not resized. Of the largest only up to 4, for
-/// they go through the network one by one anyway and take long.
+/// Whole detections of 1, 4 and 16 square photos that are not resized.
 fn batches(criterion: &mut Criterion) {
     let mut config = RetinaNetConfig::resnet50_fpn_v2();
     let mut group = criterion.benchmark_group("scaling/batch");
@@ -42,8 +41,7 @@ fn batches(criterion: &mut Criterion) {
         config.transform.fixed_size = Some([side, side]);
         let model = v2(&config, &Determinism::default()).expect("a network");
         let detector = detector(&model, Determinism::default(), cores()).expect("a detector");
-        let most = if side == 800 { 4 } else { 16 };
-        for images in [1, 4, 16].into_iter().filter(|images| *images <= most) {
+        for images in [1, 4, 16] {
             let photos = photos(side, images);
             group.throughput(Throughput::Elements(images as u64));
             let id = BenchmarkId::new(format!("{side}px"), images);

@@ -157,40 +157,56 @@ fn many_tiles_give_the_bits_that_few_tiles_give() {
     Case::new([40, 36], 3, 1, 1, [45, 97]).check(2);
 }
 
+/// Images of one call have the bits that each has alone.
+fn check_together(level: Level, spec: Conv2dSpec, sizes: &[[usize; 2]]) {
+    let weight = values(spec.weights().unwrap(), 5);
+    let conv = Conv2d::new(level, spec, &weight, None).unwrap();
+    let inputs: Vec<_> =
+        sizes.iter().map(|size| values(spec.in_channels * size[0] * size[1], 9)).collect();
+    let blocked: Vec<_> = sizes
+        .iter()
+        .zip(&inputs)
+        .map(|(size, input)| {
+            BlockedBuffer::from_chw(BlockedShape::new(spec.in_channels, *size), input).unwrap()
+        })
+        .collect();
+    let shape =
+        |size: &[usize; 2]| BlockedShape::new(spec.out_channels, spec.output_size(*size).unwrap());
+    let mut outputs: Vec<_> = sizes.iter().map(|s| BlockedBuffer::zeroed(shape(s))).collect();
+    let mut items: Vec<Item<'_>> = blocked
+        .iter()
+        .zip(&mut outputs)
+        .map(|(b, o)| Item {
+            input: Input::Blocked(b.as_ref()),
+            residual: None,
+            output: o.as_mut(),
+        })
+        .collect();
+    conv.forward(&mut items, false).unwrap();
+    for ((size, input), output) in sizes.iter().zip(&inputs).zip(&outputs) {
+        let mut together = vec![f32::NAN; shape(size).values()];
+        output.as_ref().to_chw(&mut together).unwrap();
+        let mut alone = vec![f32::NAN; together.len()];
+        conv.forward_nchw(input, *size, None, false, &mut alone).unwrap();
+        let same = together.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "{size:?} of {sizes:?}, {spec:?}, {level}");
+    }
+}
+
 #[test]
 fn images_of_one_call_never_meet() {
-    let case = Case::new([24, 20], 3, 1, 1, [9, 10]);
-    let weight = values(case.spec.weights().unwrap(), 5);
-    let sizes = [[9, 10], [40, 50], [3, 2], [1, 1]];
-    let inputs = sizes.map(|size| values(24 * size[0] * size[1], 9));
     for level in Level::available() {
-        let conv = Conv2d::new(*level, case.spec, &weight, None).unwrap();
-        let blocked: Vec<BlockedBuffer> = sizes
-            .iter()
-            .zip(&inputs)
-            .map(|(size, input)| {
-                BlockedBuffer::from_chw(BlockedShape::new(24, *size), input).unwrap()
-            })
-            .collect();
-        let mut outputs = sizes.map(|size| BlockedBuffer::zeroed(BlockedShape::new(20, size)));
-        let mut items: Vec<Item<'_>> = blocked
-            .iter()
-            .zip(&mut outputs)
-            .map(|(b, o)| Item {
-                input: Input::Blocked(b.as_ref()),
-                residual: None,
-                output: o.as_mut(),
-            })
-            .collect();
-        conv.forward(&mut items, false).unwrap();
-        for ((size, input), output) in sizes.iter().zip(&inputs).zip(&outputs) {
-            let mut together = vec![0.0; 20 * size[0] * size[1]];
-            output.as_ref().to_chw(&mut together).unwrap();
-            let mut alone = vec![0.0; together.len()];
-            conv.forward_nchw(input, *size, None, false, &mut alone).unwrap();
-            assert_eq!(together, alone);
-        }
+        let spec = Case::new([24, 20], 3, 1, 1, [1, 1]).spec;
+        check_together(*level, spec, &[[9, 10], [40, 50], [3, 2], [1, 1]]);
     }
+}
+
+#[test]
+fn groups_of_output_channels_give_the_bits_of_one_group() {
+    // Together they are so many tiles, with so many weights, that output channels are taken in groups;
+    // alone they are not.
+    let spec = Case::new([576, 144], 3, 1, 1, [1, 1]).spec;
+    check_together(Level::best(), spec, &[[4, 260], [4, 260]]);
 }
 
 #[test]
