@@ -68,6 +68,10 @@ impl Determinism {
     }
 
     /// No promise about bits: the fastest kernels, any float format, still seeded.
+    ///
+    /// On a CPU with AVX-512 BF16 all convolutions but the first multiply in bfloat16 and add in f32, with
+    /// errors like those of PyTorch's autocast to bfloat16; on other CPUs it computes what strict mode
+    /// computes. On a GPU see the table in [`determinism`](crate::determinism).
     pub fn fast() -> Self {
         Self { mode: Mode::Fast, seed: DEFAULT_SEED }
     }
