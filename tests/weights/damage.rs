@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use retinanet::weights::{Checkpoint, StoredDtype, TensorData, save_safetensors};
+use retinanet::weights::{Checkpoint, StoredDtype, TensorData, TensorInfo, save_safetensors};
 
 fn open(bytes: &[u8]) -> Result<Checkpoint, String> {
     Checkpoint::from_bytes("damaged.safetensors", bytes).map_err(|error| error.to_string())
@@ -98,6 +98,29 @@ fn a_file_cut_anywhere_is_refused() {
         for length in 0..bytes.len() {
             assert!(open(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
         }
+    }
+}
+
+#[test]
+fn a_changed_byte_of_a_storage_is_found_and_the_first_is_named() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/checkpoints/zip.pth");
+    let whole = std::fs::read(file).unwrap();
+    let changed = |places: &[usize]| {
+        let mut bytes = whole.clone();
+        places.iter().for_each(|place| bytes[*place] ^= 0x10);
+        open(&bytes).err().filter(|message| message.contains("a wrong checksum"))
+    };
+    let found: Vec<_> = (0..whole.len()).filter_map(|at| Some((at, changed(&[at])?))).collect();
+    let intact = open(&whole).unwrap();
+    let size = |t: TensorInfo| t.shape.iter().product::<usize>() * t.dtype.size();
+    let stored: usize = intact.tensors().map(size).sum();
+    assert!(stored > 0 && found.len() >= stored, "{} of {stored}", found.len());
+    let of = |key: &str| {
+        found.iter().find(|(_, message)| message.contains(&format!("/data/{key}\""))).unwrap()
+    };
+    let (first, second) = (of("0"), of("1"));
+    for _ in 0..20 {
+        assert_eq!(changed(&[second.0, first.0]).as_ref(), Some(&first.1));
     }
 }
 

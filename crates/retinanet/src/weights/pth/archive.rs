@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
+use rayon::prelude::*;
 use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
@@ -18,24 +19,47 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, Fault> {
     let mut archive = Archive::open(file)?;
     let prefix = archive.prefix()?;
     if let Some(order) = archive.entry(&format!("{prefix}byteorder"))?
-        && order != b"little"
+        && order.checked()? != b"little"
     {
         return Err("its numbers are big-endian; save it again on a little-endian machine".into());
     }
     let object = archive
         .entry(&format!("{prefix}data.pkl"))?
         .ok_or_else(|| Fault::from("entry data.pkl is missing"))?;
-    let pickle = pickle::parse(object)?;
+    let pickle = pickle::parse(object.checked()?)?;
     let state = State::find(&pickle)?;
-    let mut storages = Storages::new();
+    let mut entries = Vec::new();
     for key in state.keys() {
         let name = format!("{prefix}data/{key}");
-        let bytes = archive
+        let entry = archive
             .entry(&name)?
             .ok_or_else(|| format!("entry {} is missing; the file is incomplete", quoted(&name)))?;
-        storages.insert(key, bytes);
+        entries.push((key, entry));
     }
+    // Checked side by side, then in order, so that of several damaged entries the first is named.
+    let checked: Vec<_> =
+        entries.par_iter().map(|(key, entry)| Ok((*key, entry.checked()?))).collect();
+    let storages = checked.into_iter().collect::<Result<Storages<'_>, Fault>>()?;
     state.materialise(&storages, file.len())
+}
+
+/// A stored entry: its bytes lie in the file as they are.
+struct Entry<'a> {
+    name: String,
+    bytes: &'a [u8],
+    /// 0 where PyTorch was told not to compute checksums.
+    checksum: u32,
+}
+
+impl<'a> Entry<'a> {
+    /// The bytes, once their checksum is right.
+    fn checked(&self) -> Result<&'a [u8], Fault> {
+        if self.checksum != 0 && crc32fast::hash(self.bytes) != self.checksum {
+            let name = quoted(&self.name);
+            return Err(format!("entry {name}: a wrong checksum; the file is damaged").into());
+        }
+        Ok(self.bytes)
+    }
 }
 
 /// A zip file in memory whose entries are slices of it.
@@ -77,8 +101,8 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// The bytes of a stored entry, checked against its checksum; `None` when there is no such entry.
-    fn entry(&mut self, name: &str) -> Result<Option<&'a [u8]>, Fault> {
+    /// A stored entry; `None` when there is none of that name.
+    fn entry(&mut self, name: &str) -> Result<Option<Entry<'a>>, Fault> {
         let Some(&position) = self.index.get(name) else {
             return Ok(None);
         };
@@ -88,19 +112,12 @@ impl<'a> Archive<'a> {
         if !stored || raw.encrypted() || raw.size() != raw.compressed_size() {
             return Err(Fault::Compressed(quoted(name)));
         }
-        let slice = raw.data_start().and_then(|start| {
+        let bytes = raw.data_start().and_then(|start| {
             let start = usize::try_from(start).ok()?;
             let end = start.checked_add(usize::try_from(raw.size()).ok()?)?;
             self.file.get(start..end)
         });
-        let slice = slice.ok_or_else(|| damaged("it lies outside the file".into()))?;
-        // PyTorch writes 0 when told not to compute checksums.
-        if raw.crc32() != 0 {
-            drop(raw);
-            let mut entry = self.zip.by_index(position).map_err(|e| damaged(e.to_string()))?;
-            let read = std::io::copy(&mut entry, &mut std::io::sink());
-            read.map_err(|e| damaged(format!("{e}; the file is damaged")))?;
-        }
-        Ok(Some(slice))
+        let bytes = bytes.ok_or_else(|| damaged("it lies outside the file".into()))?;
+        Ok(Some(Entry { name: name.into(), bytes, checksum: raw.crc32() }))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::layout::{self, Layout};
 use super::{Contents, Fault, Storages};
 use crate::weights::dtype::StoredDtype;
@@ -90,7 +92,7 @@ impl<'a> State<'a> {
     ) -> Result<Contents, Fault> {
         // Shared storages may make the tensors larger than the file, but not without end.
         let mut budget = file_bytes.saturating_mul(4);
-        let mut tensors = BTreeMap::new();
+        let mut checked = Vec::new();
         for (name, Placed { storage, layout }) in self.tensors {
             let wrong = |reason: String| format!("tensor {}: {reason}", quoted(name));
             let bytes = storages
@@ -114,10 +116,13 @@ impl<'a> State<'a> {
             budget = budget.checked_sub(size).ok_or_else(|| {
                 wrong("its tensors share storages so often that they would fill the memory".into())
             })?;
-            let bytes = layout::gather(&layout, storage.dtype.size(), bytes);
-            let tensor = RawTensor { dtype: storage.dtype, shape: layout.shape, bytes };
-            tensors.insert(name.to_string(), tensor);
+            checked.push((name, storage.dtype, layout, bytes));
         }
+        let copied = checked.into_par_iter().map(|(name, dtype, layout, bytes)| {
+            let bytes = layout::gather(&layout, dtype.size(), bytes);
+            (name.to_string(), RawTensor { dtype, shape: layout.shape, bytes })
+        });
+        let tensors = copied.collect::<Vec<_>>().into_iter().collect();
         Ok(Contents { tensors, not_tensors: self.not_tensors })
     }
 }
