@@ -7,7 +7,7 @@ use super::strip::{Image, Strip, for_each_rows};
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::with_scratch;
 use crate::gemm::pairs::{PAIRS, add_products, to_bf16};
-use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, tile_width, zeros};
+use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, prefetch_residual, tile_width, zeros};
 use crate::simd::{Bf16, LANES, PairKernel, Pairs, Simd};
 
 /// Weights packed as [output chunk][input block, ky, kx, pair of channels][32] pairs.
@@ -96,12 +96,13 @@ impl PairKernel for Rows<'_> {
     #[inline(always)]
     fn run(mut self, pairs: Pairs) {
         self.narrow(pairs);
+        let mut next = NextLines::new(&self);
         for chunk in self.chunks.clone() {
             let blocks = self.image.out_shape.blocks() - 2 * chunk;
             match (tile_width(12, self.image.out_shape.width), blocks) {
-                (9, 2..) => self.chunk::<9, 2>(pairs, chunk),
-                (_, 2..) => self.chunk::<12, 2>(pairs, chunk),
-                _ => self.chunk::<12, 1>(pairs, chunk),
+                (9, 2..) => self.chunk::<9, 2>(pairs, chunk, &mut next),
+                (_, 2..) => self.chunk::<12, 2>(pairs, chunk, &mut next),
+                _ => self.chunk::<12, 1>(pairs, chunk, &mut next),
             }
         }
         if self.finish.stream {
@@ -144,7 +145,12 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn chunk<const P: usize, const N: usize>(&self, pairs: Pairs, chunk: usize) {
+    fn chunk<const P: usize, const N: usize>(
+        &self,
+        pairs: Pairs,
+        chunk: usize,
+        next: &mut NextLines,
+    ) {
         let Self { image, weights, .. } = *self;
         let (layout, width) = (image.strip, image.out_shape.width);
         let plane = image.out_shape.plane() * LANES;
@@ -162,6 +168,7 @@ impl Rows<'_> {
                     valid: P.min(width - x),
                     vectors: N,
                 };
+                prefetch_residual::<_, P, N>(pairs.f32(), &target);
                 let mut acc = zeros::<_, P, N>(pairs.f32());
                 // SAFETY: as in the direct form: a strip's columns leave room for a register tile
                 // that starts inside the row, its rows hold every ky; the table was made for this
@@ -171,6 +178,7 @@ impl Rows<'_> {
                     let input = self.strip[start + x * step..].as_ptr().cast::<u32>();
                     let mut w = packed.as_ptr();
                     for offset in &image.offsets {
+                        next.prefetch_one(pairs);
                         let values = input.add(*offset as usize);
                         add_products(pairs, &mut acc, values, step, w);
                         w = w.add(CHUNK);
@@ -178,6 +186,49 @@ impl Rows<'_> {
                     finish(pairs.f32(), &acc, &target, &self.finish, chunk * CHUNK);
                 }
             }
+        }
+    }
+}
+
+/// The cache lines of the input under the rows after these, which the same thread mostly narrows
+/// next: asked for one by one while it multiplies, they are there by then.
+struct NextLines {
+    line: *const f32,
+    /// Lines of a plane, and those left of this plane.
+    lines: usize,
+    left: usize,
+    /// Values from a plane's last line to the next plane's first.
+    gap: usize,
+    planes: usize,
+}
+
+impl NextLines {
+    fn new(rows: &Rows<'_>) -> Self {
+        let (spec, layout) = (rows.spec, rows.image.strip);
+        let [height, width] = layout.size;
+        let first = (rows.first_row + rows.rows) * spec.stride[0];
+        let first = first.saturating_sub(spec.padding[0]).min(height);
+        let lines = layout.rows.min(height - first) * width;
+        let (line, plane) = match rows.image.input {
+            Input::Blocked(b) => (b.data()[first * width * LANES..].as_ptr(), b.shape().plane()),
+            Input::Planar { data, .. } => (data.as_ptr(), 0),
+        };
+        let planes = if lines > 0 { layout.planes } else { 0 };
+        Self { line, lines, left: lines, gap: plane.saturating_sub(lines) * LANES, planes }
+    }
+
+    #[inline(always)]
+    fn prefetch_one(&mut self, pairs: Pairs) {
+        if self.planes == 0 {
+            return;
+        }
+        pairs.f32().prefetch(self.line);
+        self.line = self.line.wrapping_add(LANES);
+        self.left -= 1;
+        if self.left == 0 {
+            self.left = self.lines;
+            self.line = self.line.wrapping_add(self.gap);
+            self.planes -= 1;
         }
     }
 }
