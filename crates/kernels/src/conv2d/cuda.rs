@@ -305,7 +305,7 @@ fn winograd_weights(spec: &Conv2dSpec, weight: &[f32], columns: usize) -> Vec<f3
             shared.part((point * inputs + ci) * columns, columns)
         });
         for (n, kernels) in weight.chunks_exact(inputs * 9).enumerate() {
-            let points = winograd::weight_2d(&kernels[ci * 9..][..9]);
+            let points = winograd::weight_2d(&winograd::CANONICAL, &kernels[ci * 9..][..9]);
             for (row, value) in rows.iter_mut().zip(points) {
                 row[n] = value;
             }

@@ -1,6 +1,6 @@
 //! The slow, obvious convolution that the kernels must equal bit for bit.
 
-use super::winograd::{input_2d, output_2d, weight_2d};
+use super::winograd::{CANONICAL, input_2d, output_2d, weight_2d};
 use super::{Algorithm, Conv2dSpec};
 use crate::fma;
 use crate::simd::Scalar;
@@ -80,7 +80,8 @@ fn winograd(
     size: [usize; 2],
     [oh, ow]: [usize; 2],
 ) -> Vec<f32> {
-    let transformed: Vec<_> = weight.chunks_exact(9).map(weight_2d).collect();
+    let transformed: Vec<_> =
+        weight.chunks_exact(9).map(|kernel| weight_2d(&CANONICAL, kernel)).collect();
     let mut output = vec![0.0; spec.out_channels * oh * ow];
     for ty in 0..oh.div_ceil(4) {
         for tx in 0..ow.div_ceil(4) {

@@ -295,11 +295,14 @@ fn the_fast_form_is_close_and_the_same_for_any_threads() {
 #[cfg(target_arch = "x86_64")]
 fn rounded_winograd(case: &Case, input: &[f32], weight: &[f32]) -> Vec<f64> {
     use crate::simd::Scalar;
-    use winograd::rounded::{input_1d, output_1d, weight_2d};
+    use winograd::rounded::{WEIGHTS, input_1d, output_1d};
 
     let [height, width] = case.size;
     let bf16 = |x: f32| f64::from(f32::from_bits(u32::from(crate::gemm::pairs::to_bf16(x)) << 16));
-    let kernels: Vec<_> = weight.chunks_exact(9).map(|k| weight_2d(k).map(bf16)).collect();
+    let kernels: Vec<_> = weight
+        .chunks_exact(9)
+        .map(|kernel| winograd::weight_2d(&WEIGHTS, kernel).map(bf16))
+        .collect();
     let mut output = vec![0.0; case.spec.out_channels * height * width];
     let channels = case.spec.in_channels;
     for (ty, tx) in (0..height).step_by(4).flat_map(|y| (0..width).step_by(4).map(move |x| (y, x)))

@@ -26,8 +26,8 @@ pub(super) trait Form: Copy {
     /// `out` points to [`Form::STEP`] writable places.
     unsafe fn store(self, out: *mut f32, point: Vector<Self>, valid: usize);
 
-    /// Adds the products of `channels` channels, as [`accumulate_blocks`] does; tiles lie
-    /// [`Form::STEP`] places apart.
+    /// Adds the products of `channels` channels, as [`accumulate_blocks`] does, asking for the next block
+    /// as it goes; tiles lie [`Form::STEP`] places apart.
     ///
     /// # Safety
     /// As for [`accumulate_blocks`].
@@ -38,7 +38,6 @@ pub(super) trait Form: Copy {
         stride: usize,
         channels: usize,
         weights: *const f32,
-        ahead: usize,
     );
 }
 
@@ -100,9 +99,8 @@ impl<S: Simd> Form for Exact<S> {
         stride: usize,
         channels: usize,
         weights: *const f32,
-        ahead: usize,
     ) {
         // SAFETY: promised by the caller.
-        unsafe { accumulate_blocks(self.0, acc, input, stride, channels, weights, ahead) };
+        unsafe { accumulate_blocks(self.0, acc, input, stride, channels, weights, stride) };
     }
 }

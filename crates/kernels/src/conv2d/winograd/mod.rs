@@ -16,7 +16,7 @@ pub(super) mod rounded;
 mod transform;
 mod weights;
 
-pub(super) use transform::{input_2d, output_2d, weight_2d};
+pub(super) use transform::{CANONICAL, input_2d, output_2d, weight_2d};
 use weights::Products;
 pub(crate) use weights::TransformedWeights;
 
@@ -28,6 +28,8 @@ use products::MultiplyAndFinish;
 
 use super::{Conv2dSpec, Input, Item};
 use crate::buffer::{Shared, with_scratch};
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::pairs::PAIRS;
 use crate::gemm::{CHUNK, STREAM, tile_width};
 use crate::layout::BlockedShape;
 use crate::simd::LANES;
@@ -83,7 +85,7 @@ impl Job<'_> {
         match self.weights.products {
             Products::Exact => LANES,
             #[cfg(target_arch = "x86_64")]
-            Products::Rounded(_) => LANES / 2,
+            Products::Rounded(_) => PAIRS,
         }
     }
 }

@@ -63,9 +63,8 @@ impl MultiplyAndFinish<'_> {
                     // `transformed` any more. Pixel p < P and vector + n < 2 lie inside `out`.
                     unsafe {
                         let weights = weights.as_ptr().add(vector * LANES);
-                        // The next block of channels lies as far ahead as a block is wide.
                         let block = padded * F::STEP;
-                        f.accumulate::<P, N>(&mut acc, input, block, channels, weights, block);
+                        f.accumulate::<P, N>(&mut acc, input, block, channels, weights);
                         for p in 0..P {
                             for n in 0..N {
                                 let at = p * CHUNK + (vector + n) * LANES;

@@ -14,7 +14,7 @@ const A: f32 = 2.0 / 3.0;
 const B: f32 = 1.5;
 
 /// The transform of three taps along one axis; 1 / (2 a^2 (a^2 - b^2)) and its twin are the scales.
-pub(super) const WEIGHTS: [[f64; 3]; 6] = {
+pub(in super::super) const WEIGHTS: [[f64; 3]; 6] = {
     let (a, b) = (2.0 / 3.0, 1.5);
     let near = 1.0 / (2.0 * a * a * (a * a - b * b));
     let far = 1.0 / (2.0 * b * b * (b * b - a * a));
@@ -61,13 +61,6 @@ pub(in super::super) fn output_1d<T: Arithmetic>(s: T, m: [T::V; 6]) -> [T::V; 4
     ]
 }
 
-/// The transform of one 3x3 kernel, before it is rounded to bfloat16.
-#[cfg(test)]
-pub(in super::super) fn weight_2d(kernel: &[f32]) -> [f32; super::POINTS] {
-    let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
-    super::transform::weights_2d(&WEIGHTS, &taps).map(|[value]| value)
-}
-
 /// Products of pairs.
 #[derive(Clone, Copy)]
 struct Rounded(Pairs);
@@ -112,7 +105,6 @@ impl Form for Rounded {
         stride: usize,
         channels: usize,
         weights: *const f32,
-        ahead: usize,
     ) {
         let s = self.simd();
         let mut local = *acc;
@@ -120,7 +112,7 @@ impl Form for Rounded {
         for block in 0..channels.div_ceil(LANES) {
             let block_input = input.wrapping_add(block * stride);
             for pair in 0..PAIRS {
-                s.prefetch(block_input.wrapping_add(ahead + pair * LANES));
+                s.prefetch(block_input.wrapping_add(stride + pair * LANES));
                 // SAFETY: the caller promises that every tile's pairs and the row of weights are
                 // readable.
                 unsafe {

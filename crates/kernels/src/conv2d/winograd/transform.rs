@@ -1,5 +1,6 @@
-//! The three transforms, each a fixed sequence of operations, written once for vectors and for the
-//! scalar reference.
+//! The three transforms, each a fixed sequence of operations. Along one axis it is written once for
+//! vectors and for the scalar reference; along both, here for the reference, and beside the loads and
+//! stores in the kernels.
 
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop)]
@@ -67,14 +68,14 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
     out
 }
 
-/// The transform of one 3x3 kernel.
-pub(in super::super) fn weight_2d(kernel: &[f32]) -> [f32; POINTS] {
+/// The transform of one 3x3 kernel; `g` is the transform along one axis.
+pub(in super::super) fn weight_2d(g: &[[f64; 3]; 6], kernel: &[f32]) -> [f32; POINTS] {
     let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
-    weights_2d(&CANONICAL, &taps).map(|[value]| value)
+    weights_2d(g, &taps).map(|[value]| value)
 }
 
 /// The transform of three taps along one axis.
-pub(super) const CANONICAL: [[f64; 3]; 6] = [
+pub(in super::super) const CANONICAL: [[f64; 3]; 6] = [
     [1.0, 0.0, 0.0],
     [-1.0 / 3.0, -1.0 / 3.0, -1.0 / 3.0],
     [1.0 / 3.0, -1.0 / 3.0, 1.0 / 3.0],

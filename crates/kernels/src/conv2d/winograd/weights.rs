@@ -11,7 +11,7 @@ use super::transform::{CANONICAL, weights_2d};
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::gemm::CHUNK;
 #[cfg(target_arch = "x86_64")]
-use crate::gemm::pairs::to_bf16;
+use crate::gemm::pairs::{PAIRS, to_bf16};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Bf16, LANES};
 use crate::simd::{Kernel, Simd};
@@ -60,7 +60,7 @@ impl TransformedWeights {
         let rows = match products {
             Products::Exact => inputs,
             #[cfg(target_arch = "x86_64")]
-            Products::Rounded(_) => inputs.next_multiple_of(LANES) / 2,
+            Products::Rounded(_) => inputs.div_ceil(LANES) * PAIRS,
         };
         let per_chunk = POINTS * rows * CHUNK;
         let mut data = AlignedBuffer::zeroed(outputs.div_ceil(CHUNK) * per_chunk);
