@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+#[cfg(feature = "candle-transformers")]
 use candle_transformers::object_detection::Bbox;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -70,6 +71,7 @@ pub struct Detection {
     pub bounding_box: BoundingBox,
 }
 
+#[cfg(feature = "candle-transformers")]
 impl From<&Detection> for Bbox<usize> {
     /// The same box and score, with the class id as its data.
     fn from(detection: &Detection) -> Self {
@@ -244,6 +246,7 @@ impl Detections {
     }
 
     /// The same boxes and scores for candle_transformers' functions, with class ids as data.
+    #[cfg(feature = "candle-transformers")]
     pub fn to_bboxes(&self) -> Vec<Bbox<usize>> {
         self.iter().map(Bbox::from).collect()
     }
@@ -384,6 +387,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "candle-transformers")]
     #[test]
     fn bboxes_keep_corners_score_and_class() {
         let bboxes = street().to_bboxes();
