@@ -7,7 +7,6 @@
 //! shards, workers, threads or interruptions.
 
 mod coco_ids;
-mod error;
 mod format;
 mod identity;
 mod merge;
@@ -15,7 +14,7 @@ mod output;
 mod record;
 mod run;
 
-pub use error::BatchError;
+pub use crate::error::BatchError;
 pub use format::Format;
 pub use merge::merge;
 pub use output::Existing;

@@ -39,7 +39,6 @@
 //! | `drop_last`, `batch_size` | [`Epoch`] is an iterator: group its samples as you like | |
 //! | an exception in a worker ends the epoch | [`Sample::result`] | An error, or a panic, is that sample's result; the others come as they would have. |
 
-mod error;
 mod image_files;
 mod listing;
 mod loader;
@@ -50,7 +49,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-pub use error::DataError;
+pub use crate::error::DataError;
 pub use image_files::ImageFiles;
 pub use listing::{ListDigest, Listing};
 pub use loader::{Dataset, Epoch, LoadError, Loader, LoaderConfig, Sample};

@@ -6,7 +6,6 @@ mod cuda;
 #[cfg(feature = "cudnn")]
 mod cudnn;
 mod engine;
-mod error;
 mod profile;
 mod source;
 mod trace;
@@ -15,8 +14,8 @@ use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::error::DetectorError;
 pub use builder::DetectorBuilder;
-pub use error::DetectorError;
 pub use profile::StageTime;
 
 use crate::Result;

@@ -65,7 +65,6 @@ mod digest;
 #[cfg(test)]
 mod digest_tests;
 mod environment;
-mod error;
 mod init;
 #[cfg(test)]
 mod init_tests;
@@ -81,15 +80,15 @@ mod streams;
 mod streams_tests;
 mod verification;
 
+pub use crate::error::{DeterminismError, SettingProblem};
 pub use digest::{
     DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
 };
 pub use environment::{Cpu, Environment, Versions};
-pub use error::DeterminismError;
 pub use init::{SeededInit, vars_in_name_order};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
 pub use receipt::{ImageFileRecord, Receipt, WeightsRecord};
-pub use settings::{SettingProblem, cuda_setting_problems};
+pub use settings::cuda_setting_problems;
 pub use stages::{Stage, StageDifference, StageDigests};
 pub use streams::{Purpose, Stream};
 pub use verification::{Difference, Verification};

@@ -4,9 +4,10 @@ use candle_core::conv::CudnnFwdAlgo;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
-use super::settings::{self, SettingProblem};
-use super::{DeterminismError, Purpose, Stream};
+use super::settings;
+use super::{Purpose, Stream};
 use crate::Result;
+use crate::error::{DeterminismError, SettingProblem};
 
 /// The seed of [`Determinism::default`] and [`Determinism::fast`].
 pub const DEFAULT_SEED: u64 = 3407;
@@ -182,7 +183,7 @@ impl Determinism {
     /// What about this process breaks determinism, with the remedy of each. The kernels use neither
     /// cuBLAS nor cuDNN, so their settings are nothing to them.
     pub(super) fn setting_problems(&self) -> Vec<SettingProblem> {
-        if self.is_strict() { Vec::new() } else { vec![SettingProblem::fast_mode()] }
+        if self.is_strict() { Vec::new() } else { vec![settings::fast_mode()] }
     }
 }
 

@@ -1,35 +1,13 @@
 //! Settings of the process that let a library change bits, and what to set instead.
 
-use serde::{Deserialize, Serialize};
+use crate::error::SettingProblem;
 
-/// One setting that breaks determinism, and its remedy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SettingProblem {
-    /// The setting: an environment variable or a value of the program.
-    pub setting: String,
-    /// Its present value; `None` where it is not set.
-    pub value: Option<String>,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl SettingProblem {
-    pub(super) fn fast_mode() -> Self {
-        Self {
-            setting: "Determinism".to_owned(),
-            value: Some("fast".to_owned()),
-            remedy: "use Determinism::strict(seed)".to_owned(),
-        }
-    }
-}
-
-impl std::fmt::Display for SettingProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "{} is {value:?}: {}", self.setting, self.remedy),
-            None => write!(f, "{} is not set: {}", self.setting, self.remedy),
-        }
+/// What strict mode's users would have to know of the fast mode.
+pub(super) fn fast_mode() -> SettingProblem {
+    SettingProblem {
+        setting: "Determinism".to_owned(),
+        value: Some("fast".to_owned()),
+        remedy: "use Determinism::strict(seed)".to_owned(),
     }
 }
 

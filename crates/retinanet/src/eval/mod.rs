@@ -27,7 +27,6 @@ mod accumulate;
 mod annotations;
 mod categories;
 mod detections;
-mod error;
 mod matching;
 mod scores;
 
@@ -36,11 +35,11 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use crate::error::EvalError;
 pub use annotations::{Annotation, CocoCategory, CocoImage, GroundTruth};
 pub(crate) use annotations::{open_as_annotated, read as read_annotations};
 pub use categories::CategoryMap;
 pub use detections::CocoDetection;
-pub use error::EvalError;
 pub use scores::{ClassScores, CocoScores, Evaluation};
 
 use crate::Result;

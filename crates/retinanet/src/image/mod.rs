@@ -3,7 +3,6 @@
 mod annotate;
 mod decode;
 mod encode;
-mod error;
 mod jpeg;
 pub mod mask;
 pub mod overlay;
@@ -12,9 +11,9 @@ mod picture;
 mod tests;
 mod transform;
 
+pub use crate::error::ImageError;
 pub(crate) use decode::read_file;
 pub use decode::{DecodeLimits, DecodeOptions};
-pub use error::ImageError;
 pub use mask::Mask;
 pub use overlay::OverlayStyle;
 pub use picture::Image;

@@ -10,15 +10,14 @@
 mod arithmetic;
 mod batch;
 mod conv2d;
-mod error;
 mod group_norm;
 mod max_pool2d;
 mod relu;
 mod upsample_add;
 
+pub use crate::error::OpError;
 pub use arithmetic::Arithmetic;
 pub use conv2d::Conv2d;
-pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use max_pool2d::MaxPool2d;
 pub use relu::Relu;

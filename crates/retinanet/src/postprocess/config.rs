@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::PostprocessError;
+use crate::error::PostprocessError;
 
 /// Which boxes are kept. The defaults are torchvision's `RetinaNet` arguments of the same names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 mod blocked;
 mod box_coder;
 mod config;
-mod error;
 mod nms;
 #[cfg(feature = "cuda")]
 mod selected;
@@ -13,10 +12,10 @@ mod top_k;
 #[cfg(test)]
 mod tests;
 
+pub use crate::error::PostprocessError;
 #[doc(hidden)]
 pub use blocked::BlockedLevel;
 pub use config::PostprocessConfig;
-pub use error::PostprocessError;
 #[cfg(feature = "cuda")]
 pub(crate) use selected::SelectedLevel;
 pub use top_k::Candidate;

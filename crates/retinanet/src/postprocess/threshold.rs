@@ -4,8 +4,8 @@ use rayon::prelude::*;
 use retinanet_kernels::with_ieee;
 
 use super::LevelShape;
-use super::error::PostprocessError;
 use super::top_k::{Candidate, TopK};
+use crate::error::PostprocessError;
 
 /// Values looked at together before any of them is looked at alone.
 const BLOCK: usize = 64;

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Runs over many images.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Layers and tensors that do not go together.
 
 use candle_core::{DType, DeviceLocation};
 

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! The network's outputs, and settings for them.
 
 /// The network's outputs cannot be turned into detections.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

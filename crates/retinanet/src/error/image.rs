@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Pictures in and out.
 
 use std::io;
 

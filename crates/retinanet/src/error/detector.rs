@@ -1,4 +1,4 @@
-//! What can go wrong while a detector is built.
+//! What a detector was asked to be.
 
 use std::path::PathBuf;
 

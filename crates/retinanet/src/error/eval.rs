@@ -1,4 +1,4 @@
-//! What can be wrong with annotations or with detections to be scored.
+//! Annotations, and detections to be scored.
 
 /// Annotations cannot be read, or detections do not fit them.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Lists of images, and their loading.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Configurations and weights that make no model.
 
 /// A model configuration that cannot be built, or tensors that do not fit it.
 ///

@@ -1,4 +1,28 @@
-//! The crate's one error type, grouped by whose fault it is.
+//! What can go wrong: the crate's one error type, grouped by whose fault it is, and each group's own.
+//!
+//! They stand below all rooms, which name them to their users (`image::ImageError`, say).
+
+mod batch;
+mod data;
+mod detector;
+mod determinism;
+mod eval;
+mod image;
+mod label;
+mod model;
+mod op;
+mod postprocess;
+
+pub use batch::BatchError;
+pub use data::DataError;
+pub use detector::DetectorError;
+pub use determinism::{DeterminismError, SettingProblem};
+pub use eval::EvalError;
+pub use image::ImageError;
+pub use label::{LabelError, MAX_CATEGORIES, MAX_NAME_BYTES};
+pub use model::ModelError;
+pub use op::OpError;
+pub use postprocess::PostprocessError;
 
 /// Everything that can go wrong in this crate. Each group names the file, tensor or value at fault
 /// and what to do next.
@@ -7,13 +31,13 @@
 pub enum Error {
     /// An image could not be read, decoded, transformed or written.
     #[error(transparent)]
-    Image(#[from] crate::image::ImageError),
+    Image(#[from] ImageError),
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] crate::files::WriteError),
     /// A label is not one of the model's categories.
     #[error(transparent)]
-    Label(#[from] crate::labels::LabelError),
+    Label(#[from] LabelError),
     /// A checkpoint could not be read, does not fit the model, or is damaged.
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightsError),
@@ -22,37 +46,34 @@ pub enum Error {
     Fetch(#[from] crate::weights::FetchError),
     /// A detector cannot be built as asked.
     #[error(transparent)]
-    Detector(#[from] crate::detector::DetectorError),
+    Detector(#[from] DetectorError),
     /// A model configuration that cannot be built.
     #[error(transparent)]
-    Model(#[from] crate::model::ModelError),
+    Model(#[from] ModelError),
     /// The network's outputs cannot be turned into detections.
     #[error(transparent)]
-    Postprocess(#[from] crate::postprocess::PostprocessError),
+    Postprocess(#[from] PostprocessError),
     /// Something that would break the promise of equal bits.
     #[error(transparent)]
-    Determinism(#[from] crate::determinism::DeterminismError),
+    Determinism(#[from] DeterminismError),
     /// Images could not be listed or loaded.
     #[error(transparent)]
-    Data(#[from] crate::data::DataError),
+    Data(#[from] DataError),
     /// A batch's output cannot be written, continued or joined.
     #[error(transparent)]
-    Batch(#[from] crate::batch::BatchError),
+    Batch(#[from] BatchError),
     /// Annotations cannot be read, or detections do not fit them.
     #[error(transparent)]
-    Eval(#[from] crate::eval::EvalError),
+    Eval(#[from] EvalError),
+    /// A layer was handed something that it cannot work on.
+    #[error(transparent)]
+    Op(#[from] OpError),
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),
     /// candle reported an error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-}
-
-impl From<crate::ops::OpError> for Error {
-    fn from(error: crate::ops::OpError) -> Self {
-        Self::Candle(error.into())
-    }
 }
 
 /// A `Result` with this crate's [`enum@Error`].

@@ -1,6 +1,6 @@
-//! What can go wrong in this room.
+//! What would break the promise of equal bits.
 
-use super::settings::SettingProblem;
+use serde::{Deserialize, Serialize};
 
 /// Something that would break the promise of equal bits.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -120,4 +120,25 @@ pub enum DeterminismError {
 
 fn problem_list(problems: &[SettingProblem]) -> String {
     problems.iter().map(|p| format!("\n  {p}")).collect()
+}
+
+/// One setting that breaks determinism, and its remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingProblem {
+    /// The setting: an environment variable or a value of the program.
+    pub setting: String,
+    /// Its present value; `None` where it is not set.
+    pub value: Option<String>,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} is {value:?}: {}", self.setting, self.remedy),
+            None => write!(f, "{} is not set: {}", self.setting, self.remedy),
+        }
+    }
 }
