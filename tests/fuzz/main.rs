@@ -7,7 +7,7 @@ use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use retinanet::determinism::Receipt;
+use retinanet::receipt::Receipt;
 use retinanet::eval::{CocoDetection, GroundTruth};
 use retinanet::image::{DecodeLimits, DecodeOptions};
 use retinanet::model::RetinaNetConfig;

@@ -52,7 +52,9 @@
 //! - Equal is not the same as right: labels that change at every run usually mean weights that were
 //!   never loaded ([`determinism`] says more), and loading here is strict.
 
+mod anchors;
 pub mod batch;
+mod bounding_box;
 pub mod data;
 pub mod detection;
 mod detector;
@@ -65,14 +67,18 @@ pub mod image;
 pub mod labels;
 pub mod model;
 pub mod ops;
+pub mod overlay;
 pub mod postprocess;
+pub mod receipt;
 pub mod weights;
 
+pub use bounding_box::BoundingBox;
 pub use candle_core::DType;
-pub use detection::{BoundingBox, Detection, Detections};
+pub use detection::{Detection, Detections};
 pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, StageValues};
 pub use determinism::Determinism;
 pub use device::Device;
 pub use error::{Error, Result};
 pub use files::WriteError;
-pub use image::{Image, Mask, OverlayStyle};
+pub use image::{Image, Mask};
+pub use overlay::OverlayStyle;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use retinanet::batch::Record;
 use retinanet::data::Listing;
-use retinanet::determinism::Receipt;
+use retinanet::receipt::Receipt;
 use retinanet::{Detections, Detector, Image};
 
 use crate::detect_options::DetectOptions;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use retinanet::Detector;
-use retinanet::determinism::{Receipt, Verification};
+use retinanet::receipt::{Receipt, Verification};
 use serde_json::json;
 
 use crate::detect_options::fetch_options;

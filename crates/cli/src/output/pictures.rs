@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use retinanet::detection::Detection;
 use retinanet::image::Mask;
-use retinanet::image::overlay::{OverlayBox, OverlayStyle, draw};
+use retinanet::overlay::{OverlayBox, OverlayStyle, draw};
 use retinanet::{Detections, Image};
 
 use super::OutputPaths;

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::DataError;
-use super::paths::{absolute, bytes, common_folder, relative_to};
-use super::search::{ENDINGS, Found, is_pattern, search_folder, search_pattern};
+use super::endings::{ENDINGS, has_ending};
+use super::paths::{absolute, common_folder, relative_to};
+use super::search::{Found, is_pattern, search_folder, search_pattern};
 use crate::Result;
 use crate::determinism::Digest;
 use crate::files::open_regular;
@@ -236,15 +237,4 @@ fn path_of(line: &[u8]) -> Option<&Path> {
 #[cfg(not(unix))]
 fn path_of(line: &[u8]) -> Option<&Path> {
     std::str::from_utf8(line).ok().map(Path::new)
-}
-
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| endings.iter().any(|known| known.eq_ignore_ascii_case(ending)))
-}
-
-/// Whether a file is called like an image that can be read.
-pub(super) fn is_called_like_an_image(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| bytes(Path::new(name)).starts_with(b"."));
-    !hidden && has_ending(path, &ENDINGS)
 }

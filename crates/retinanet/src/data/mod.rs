@@ -39,6 +39,7 @@
 //! | `drop_last`, `batch_size` | [`Epoch`] is an iterator: group its samples as you like | |
 //! | an exception in a worker ends the epoch | [`Sample::result`] | An error, or a panic, is that sample's result; the others come as they would have. |
 
+mod endings;
 mod image_files;
 mod listing;
 mod loader;

@@ -3,14 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::DataError;
-use super::listing::is_called_like_an_image;
+use super::endings::is_called_like_an_image;
 use super::paths::{absolute, bytes};
-
-/// Endings of the formats that are read.
-pub(super) const ENDINGS: [&str; 16] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "dib", "gif", "webp", "tif", "tiff", "pbm", "pgm",
-    "ppm", "pnm", "pam",
-];
 
 /// What one input stands for.
 pub(super) struct Found {

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::Detector;
+#[cfg(feature = "cuda")]
+use super::cuda::boxes_on_gpu;
 use crate::Result;
 use crate::image::{Image, Transformed};
+use crate::model::RetinaNet;
 use crate::model::plan::{Canvas, Observer, Predictions, Workspace};
 use crate::postprocess::{BlockedLevel, ImageSizes, ScoredBox};
 
@@ -23,64 +25,69 @@ pub(super) enum Engine {
     Cudnn(retinanet_kernels::cudnn::CudnnGpu),
 }
 
-impl Detector {
+impl Engine {
     /// Resize, network and post-processing: each image's boxes.
     pub(super) fn boxes(
         &self,
+        model: &RetinaNet,
         images: &[&Image],
         observer: &mut dyn Observer,
     ) -> Result<Vec<Vec<ScoredBox>>> {
-        match &self.engine {
-            Engine::Cpu(workspaces) => self.boxes_on_cpu(images, workspaces, observer),
+        match self {
+            Engine::Cpu(workspaces) => boxes_on_cpu(model, images, workspaces, observer),
             #[cfg(feature = "cuda")]
-            Engine::Cuda(gpu) => self.boxes_on_gpu(images, gpu, |canvases| {
-                self.model.run(canvases, &mut crate::model::plan::OnGpu, observer)
+            Engine::Cuda(gpu) => boxes_on_gpu(model, images, gpu, |canvases| {
+                model.run(canvases, &mut crate::model::plan::OnGpu, observer)
             }),
             #[cfg(feature = "cudnn")]
-            Engine::Cudnn(cudnn) => self.boxes_on_gpu(images, cudnn.gpu(), |canvases| {
+            Engine::Cudnn(cudnn) => boxes_on_gpu(model, images, cudnn.gpu(), |canvases| {
                 use crate::model::plan::{OnCudnn, canonical};
-                canonical(self.model.run(canvases, &mut OnCudnn(cudnn), observer)?)
+                canonical(model.run(canvases, &mut OnCudnn(cudnn), observer)?)
             }),
         }
     }
+}
 
-    fn boxes_on_cpu(
-        &self,
-        images: &[&Image],
-        workspaces: &Mutex<Vec<Workspace>>,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<Vec<ScoredBox>>> {
-        let transform = &self.model.config().transform;
-        let inputs = images
-            .par_iter()
-            .map(|image| transform.apply(image))
-            .collect::<Result<Vec<Transformed>>>()?;
-        let canvases: Vec<Canvas<'_>> =
-            inputs.iter().map(|input| Canvas { data: &input.data, size: input.padded }).collect();
-        with_workspace(workspaces, |workspace| {
-            let predictions = self.model.run(&canvases, workspace, observer)?;
-            let found = predictions.iter().zip(&inputs);
-            let boxes = found.map(|(found, input)| self.postprocess(found, input)).collect();
-            for found in predictions {
-                workspace.give_all(found.cls_logits.into_iter().chain(found.bbox_regression));
-            }
-            boxes
-        })
-    }
+fn boxes_on_cpu(
+    model: &RetinaNet,
+    images: &[&Image],
+    workspaces: &Mutex<Vec<Workspace>>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Vec<ScoredBox>>> {
+    let transform = &model.config().transform;
+    let inputs = images
+        .par_iter()
+        .map(|image| transform.apply(image))
+        .collect::<Result<Vec<Transformed>>>()?;
+    let canvases: Vec<Canvas<'_>> =
+        inputs.iter().map(|input| Canvas { data: &input.data, size: input.padded }).collect();
+    with_workspace(workspaces, |workspace| {
+        let predictions = model.run(&canvases, workspace, observer)?;
+        let found = predictions.iter().zip(&inputs);
+        let boxes = found.map(|(found, input)| postprocess(model, found, input)).collect();
+        for found in predictions {
+            workspace.give_all(found.cls_logits.into_iter().chain(found.bbox_regression));
+        }
+        boxes
+    })
+}
 
-    /// Threshold, top-k, box decoding, clipping, NMS, and back to the image's pixels.
-    fn postprocess(&self, found: &Predictions, input: &Transformed) -> Result<Vec<ScoredBox>> {
-        let grids: Vec<_> = found.cls_logits.iter().map(|map| map.shape().size()).collect();
-        let anchors = self.model.anchors(input.padded, &grids)?;
-        let maps = found.cls_logits.iter().zip(&found.bbox_regression);
-        let levels = maps.zip(&anchors).map(|((logits, regression), anchors)| {
-            Ok(BlockedLevel { logits: logits.as_ref()?, regression: regression.as_ref()?, anchors })
-        });
-        let levels = levels.collect::<Result<Vec<_>>>()?;
-        let config = self.model.config();
-        let sizes = ImageSizes { original: input.original, resized: input.resized };
-        config.postprocess.apply_blocked(&levels, config.num_classes, sizes)
-    }
+/// Threshold, top-k, box decoding, clipping, NMS, and back to the image's pixels.
+fn postprocess(
+    model: &RetinaNet,
+    found: &Predictions,
+    input: &Transformed,
+) -> Result<Vec<ScoredBox>> {
+    let grids: Vec<_> = found.cls_logits.iter().map(|map| map.shape().size()).collect();
+    let anchors = model.anchors(input.padded, &grids)?;
+    let maps = found.cls_logits.iter().zip(&found.bbox_regression);
+    let levels = maps.zip(&anchors).map(|((logits, regression), anchors)| {
+        Ok(BlockedLevel { logits: logits.as_ref()?, regression: regression.as_ref()?, anchors })
+    });
+    let levels = levels.collect::<Result<Vec<_>>>()?;
+    let config = model.config();
+    let sizes = ImageSizes { original: input.original, resized: input.resized };
+    config.postprocess.apply_blocked(&levels, config.num_classes, sizes)
 }
 
 /// Lends memory of earlier calls.

@@ -82,7 +82,7 @@ impl Detector {
     /// network answers something that is not a number.
     pub fn detect(&self, image: &Image) -> Result<Detections> {
         self.pool.install(|| {
-            let boxes = self.boxes(&[image], &mut NoObserver)?.concat();
+            let boxes = self.engine.boxes(&self.model, &[image], &mut NoObserver)?.concat();
             self.name(image, &boxes)
         })
     }
@@ -99,7 +99,9 @@ impl Detector {
             while !rest.is_empty() {
                 let (group, after) = rest.split_at(self.group_length(rest)?);
                 let group: Vec<&Image> = group.iter().map(Borrow::borrow).collect();
-                for (image, boxes) in group.iter().zip(self.boxes(&group, &mut NoObserver)?) {
+                for (image, boxes) in
+                    group.iter().zip(self.engine.boxes(&self.model, &group, &mut NoObserver)?)
+                {
                     all.push(self.name(image, &boxes)?);
                 }
                 rest = after;
@@ -118,7 +120,7 @@ impl Detector {
             let mut trace = Trace::default();
             let size = [image.height(), image.width(), 3];
             trace.stages.push("decoded", digest_u8("decoded", &size, image.as_rgb8())?)?;
-            let boxes = self.boxes(&[image], &mut trace)?.concat();
+            let boxes = self.engine.boxes(&self.model, &[image], &mut trace)?.concat();
             let detections = self.name(image, &boxes)?;
             trace.stages.push("detections", detections.digest()?)?;
             Ok((detections, trace.stages))
@@ -133,7 +135,7 @@ impl Detector {
     pub fn stage_values(&self, image: &Image) -> Result<Vec<StageValues>> {
         self.pool.install(|| {
             let mut stages = Vec::new();
-            self.boxes(&[image], &mut stages)?;
+            self.engine.boxes(&self.model, &[image], &mut stages)?;
             Ok(stages)
         })
     }

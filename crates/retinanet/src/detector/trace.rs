@@ -1,8 +1,7 @@
 //! Digests of every stage of a detection, so that two machines can find where they part.
 
 use crate::Result;
-use crate::detection::Detections;
-use crate::determinism::{Digest, DigestWriter, StageDigests, digest_detections};
+use crate::determinism::{DigestWriter, StageDigests};
 use crate::model::plan::{FeatureMap, Observer};
 
 /// Collects the digests of one image's stages.
@@ -46,25 +45,5 @@ impl Observer for Vec<StageValues> {
             self.push(StageValues { stage, shape: map.shape(), values });
         }
         Ok(())
-    }
-}
-
-impl Detections {
-    /// SHA-256 over the exact bits of image size, boxes, scores, labels and their order: equal on
-    /// every machine, or something differs. [`determinism`](crate::determinism) has the byte layout.
-    ///
-    /// # Errors
-    /// Never for what a detector answers: a NaN in a box or score, which cannot be digested, is
-    /// refused before.
-    pub fn digest(&self) -> Result<Digest> {
-        let fields = self.as_slice().iter().map(|found| {
-            (
-                found.label_id,
-                found.label.as_str(),
-                found.score,
-                <[f32; 4]>::from(found.bounding_box),
-            )
-        });
-        digest_detections(self.image_size(), fields)
     }
 }

@@ -43,7 +43,7 @@ impl Versions {
 
 impl Versions {
     /// The parts whose version is not this build's, as (part, there, here).
-    pub(super) fn changed_from_current(&self) -> Vec<(&'static str, String, String)> {
+    pub(crate) fn changed_from_current(&self) -> Vec<(&'static str, String, String)> {
         let current = Self::current();
         let pairs = [
             ("retinanet", &self.retinanet, current.retinanet),
@@ -161,7 +161,7 @@ impl Environment {
 
     /// Both environments as a table of three columns, this one (of a receipt) first; what differs is
     /// marked.
-    pub(super) fn beside(&self, here: &Self) -> String {
+    pub(crate) fn beside(&self, here: &Self) -> String {
         let (left, right) = (self.rows(), here.rows());
         let names = left.iter().map(|(name, _)| *name).chain(["problem", "problems"]);
         let mut rows = vec![["", "", "receipt", "here"].map(str::to_owned)];

@@ -58,7 +58,7 @@
 //! Threads, batch neighbours and the CPU's vector width do not, by the order of arithmetic; equal
 //! scores do not, since ties go to the lower (level, flattened index). Formats other than f32 and
 //! NaNs have no portable bits and are refused. [`Environment`] reports what an answer was computed
-//! with, and [`StageDigests`] finds the stage where two machines part. A [`Receipt`] holds both, for
+//! with, and [`StageDigests`] finds the stage where two machines part. A [`Receipt`](crate::receipt::Receipt) holds both, for
 //! anyone to re-run.
 
 mod digest;
@@ -71,14 +71,11 @@ mod init_tests;
 mod mode;
 mod normal;
 mod philox;
-mod receipt;
-mod seal;
 mod settings;
 mod stages;
 mod streams;
 #[cfg(test)]
 mod streams_tests;
-mod verification;
 
 pub use crate::error::{DeterminismError, SettingProblem};
 pub use digest::{
@@ -87,8 +84,6 @@ pub use digest::{
 pub use environment::{Cpu, Environment, Versions};
 pub use init::{SeededInit, vars_in_name_order};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
-pub use receipt::{ImageFileRecord, Receipt, WeightsRecord};
 pub use settings::cuda_setting_problems;
 pub use stages::{Stage, StageDifference, StageDigests};
 pub use streams::{Purpose, Stream};
-pub use verification::{Difference, Verification};

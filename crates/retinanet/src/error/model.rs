@@ -110,4 +110,17 @@ impl ModelError {
     pub(crate) fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Config { field: field.into(), reason: reason.into() }
     }
+
+    /// serde's complaint, fit to print: it quotes keys from the text.
+    pub(crate) fn syntax(error: impl std::fmt::Display) -> Self {
+        let mut reason = String::new();
+        for character in error.to_string().chars() {
+            if character.is_control() {
+                reason.extend(character.escape_default());
+            } else {
+                reason.push(character);
+            }
+        }
+        Self::Syntax { reason }
+    }
 }

@@ -7,8 +7,8 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::ImageError;
-use super::decode::{Checks, DecodeOptions, Decoded};
+use super::decode_options::{Checks, DecodeOptions, Decoded};
+use crate::error::ImageError;
 
 const FORMAT: &str = "JPEG";
 

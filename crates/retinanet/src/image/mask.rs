@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::ImageError;
-use crate::{BoundingBox, Result};
+use crate::Result;
+use crate::bounding_box::BoundingBox;
 
 /// The largest mask that is made: 1 GiB.
 const MAX_MASK_PIXELS: usize = 1 << 30;

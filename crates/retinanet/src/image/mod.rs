@@ -1,11 +1,10 @@
-//! Images in and out: decode, transform, masks, overlay.
+//! Images in and out: decode, transform, masks.
 
-mod annotate;
 mod decode;
+mod decode_options;
 mod encode;
 mod jpeg;
 pub mod mask;
-pub mod overlay;
 mod picture;
 #[cfg(test)]
 mod tests;
@@ -13,8 +12,7 @@ mod transform;
 
 pub use crate::error::ImageError;
 pub(crate) use decode::read_file;
-pub use decode::{DecodeLimits, DecodeOptions};
+pub use decode_options::{DecodeLimits, DecodeOptions};
 pub use mask::Mask;
-pub use overlay::OverlayStyle;
 pub use picture::Image;
 pub use transform::{MAX_INPUT_PIXELS, TransformConfig, Transformed};

@@ -34,19 +34,6 @@ struct Probe {
     model: Option<serde_json::Value>,
 }
 
-/// serde's complaint, fit to print: it quotes keys from the text.
-pub(super) fn syntax(error: impl std::fmt::Display) -> ModelError {
-    let mut reason = String::new();
-    for character in error.to_string().chars() {
-        if character.is_control() {
-            reason.extend(character.escape_default());
-        } else {
-            reason.push(character);
-        }
-    }
-    ModelError::Syntax { reason }
-}
-
 impl RetinaNetConfig {
     /// Reads a configuration from JSON, in this crate's own form or in the torchvision form that
     /// self-describing checkpoints carry, and validates it.
@@ -68,18 +55,18 @@ impl RetinaNetConfig {
     pub fn to_json(&self) -> crate::Result<String> {
         self.validate()?;
         let document = Document { format: FORMAT.to_owned(), version: VERSION, model: self };
-        Ok(serde_json::to_string(&document).map_err(syntax)?)
+        Ok(serde_json::to_string(&document).map_err(ModelError::syntax)?)
     }
 }
 
 fn read(text: &str) -> Result<RetinaNetConfig, ModelError> {
     if text.len() > MAX_BYTES {
-        return Err(syntax(format!(
+        return Err(ModelError::syntax(format!(
             "the text has {} bytes; at most {MAX_BYTES} are read",
             text.len()
         )));
     }
-    let probe: Probe = serde_json::from_str(text).map_err(syntax)?;
+    let probe: Probe = serde_json::from_str(text).map_err(ModelError::syntax)?;
     if probe.format.as_ref().and_then(|format| format.as_str()) == Some(FORMAT) {
         let found = probe.version.as_ref().and_then(|version| version.as_u64());
         if let Some(found) = found.filter(|&found| found > VERSION) {
@@ -87,15 +74,20 @@ fn read(text: &str) -> Result<RetinaNetConfig, ModelError> {
             return Err(ModelError::Version { found, supported });
         }
         if found != Some(VERSION) {
-            return Err(syntax(format!("`version` is not a version; expected {VERSION}")));
+            return Err(ModelError::syntax(format!(
+                "`version` is not a version; expected {VERSION}"
+            )));
         }
-        let document: Document<RetinaNetConfig> = serde_json::from_str(text).map_err(syntax)?;
+        let document: Document<RetinaNetConfig> =
+            serde_json::from_str(text).map_err(ModelError::syntax)?;
         return Ok(document.model);
     }
     if probe.model.is_some_and(|model| model.is_string()) {
         return torchvision_config::read(text);
     }
-    Err(syntax(format!("neither `format` is \"{FORMAT}\" nor `model` names a torchvision model")))
+    Err(ModelError::syntax(format!(
+        "neither `format` is \"{FORMAT}\" nor `model` names a torchvision model"
+    )))
 }
 
 #[cfg(test)]

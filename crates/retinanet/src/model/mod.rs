@@ -7,7 +7,6 @@
 //!
 //! [`VarBuilder`]: candle_nn::VarBuilder
 
-mod anchors;
 mod batch_norm;
 mod config;
 mod config_json;
@@ -23,8 +22,8 @@ mod retinanet;
 mod tensor_spec;
 mod torchvision_config;
 
+pub use crate::anchors::{AnchorConfig, AnchorGenerator, LevelAnchors};
 pub use crate::error::ModelError;
-pub use anchors::{AnchorConfig, AnchorGenerator, LevelAnchors};
 pub use batch_norm::BatchNormConfig;
 pub use config::RetinaNetConfig;
 pub use fpn::{ExtraLevels, Fpn, FpnConfig};

@@ -8,7 +8,6 @@ use std::fmt::Debug;
 
 use serde::Deserialize;
 
-use super::config_json::syntax;
 use super::{
     AnchorConfig, BatchNormConfig, ExtraLevels, FpnConfig, GroupNormConfig, HeadConfig, ModelError,
     ResNetConfig, ResNetDepth, RetinaNetConfig,
@@ -99,7 +98,7 @@ struct Postprocess {
 
 /// Reads the form; what it says twice must agree.
 pub(super) fn read(text: &str) -> Result<RetinaNetConfig, ModelError> {
-    let document: Document = serde_json::from_str(text).map_err(syntax)?;
+    let document: Document = serde_json::from_str(text).map_err(ModelError::syntax)?;
     supported("model", &document.model, &[MODEL], MODEL)?;
     let backbone = document.backbone.read()?;
     let fpn = document.fpn.read(&backbone)?;

@@ -5,11 +5,14 @@ use rayon::prelude::*;
 use retinanet_kernels::layout::Blocked;
 use retinanet_kernels::with_ieee;
 
+use super::apply::LevelMaps;
+use super::boxes::{ImageSizes, ScoredBox};
+use super::config::PostprocessConfig;
+use super::level_shape::LevelShape;
 use super::threshold::Collector;
-use super::top_k::Candidate;
-use super::{ImageSizes, LevelShape, PostprocessConfig, PostprocessError, ScoredBox};
 use crate::Result;
-use crate::model::LevelAnchors;
+use crate::anchors::LevelAnchors;
+use crate::error::PostprocessError;
 
 /// What the network says about one feature level of one image.
 #[derive(Debug, Clone, Copy)]
@@ -40,46 +43,28 @@ impl PostprocessConfig {
         num_classes: usize,
         sizes: ImageSizes,
     ) -> Result<Vec<ScoredBox>> {
-        self.check()?;
-        let mut boxes = Vec::new();
-        for (level, output) in levels.iter().enumerate() {
-            let map = output.logits.shape();
-            let shape = LevelShape::new(
-                level,
-                map.size(),
-                output.anchors.len(),
-                num_classes,
-                [output.logits.shape().values(), output.regression.shape().values()],
-            )?;
-            let candidates = self.candidates(level, output.logits, shape)?;
-            let regression =
-                |channel: usize, position: usize| output.regression.value(channel, position);
-            let anchor = |index| output.anchors.get(index).unwrap_or_default();
-            boxes.extend(with_ieee(|| {
-                self.decode(&candidates, shape, regression, anchor, sizes.resized)
-            })?);
-        }
-        Ok(with_ieee(|| self.select(boxes, sizes))?)
+        Ok(self.all_levels(levels, num_classes, sizes)?)
+    }
+}
+
+impl LevelMaps for BlockedLevel<'_> {
+    fn shape(&self, level: usize, classes: usize) -> Result<LevelShape, PostprocessError> {
+        let (logits, regression) = (self.logits.shape(), self.regression.shape());
+        let lengths = [logits.values(), regression.values()];
+        LevelShape::new(level, logits.size(), self.anchors.len(), classes, lengths)
     }
 
-    fn candidates(
-        &self,
-        level: usize,
-        logits: Blocked<'_>,
-        shape: LevelShape,
-    ) -> Result<Vec<Candidate>, PostprocessError> {
+    fn collect(&self, shape: LevelShape, new: impl Fn() -> Collector + Sync) -> Collector {
+        let new = || with_ieee(&new);
         let channels = shape.anchors * shape.classes;
-        let new = || {
-            with_ieee(|| Collector::new(level, channels, self.score_thresh, self.topk_candidates))
-        };
         let runs = shape.positions.div_ceil(PIXELS_PER_TASK);
-        (0..logits.shape().blocks() * runs)
+        (0..self.logits.shape().blocks() * runs)
             .into_par_iter()
             .fold(new, |mut collector, task| {
                 let (block, run) = (task / runs, task % runs);
                 let first = run * PIXELS_PER_TASK;
                 let pixels = PIXELS_PER_TASK.min(shape.positions - first);
-                let values = &logits.plane(block)[first * LANES..][..pixels * LANES];
+                let values = &self.logits.plane(block)[first * LANES..][..pixels * LANES];
                 let channel = block * LANES;
                 with_ieee(|| {
                     if channel + LANES <= channels {
@@ -96,6 +81,13 @@ impl PostprocessConfig {
                 collector
             })
             .reduce(new, Collector::merge)
-            .finish(shape.width)
+    }
+
+    fn regression(&self, _: LevelShape, channel: usize, position: usize) -> f32 {
+        self.regression.value(channel, position)
+    }
+
+    fn anchor(&self, index: usize) -> [f32; 4] {
+        self.anchors.get(index).unwrap_or_default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::InputBox;
+use super::boxes::InputBox;
 
 /// Keeps the best boxes that overlap no better kept box of their class too much, best first, and stops
 /// at `limit` of them.
@@ -44,7 +44,7 @@ fn area([x1, y1, x2, y2]: [f32; 4]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Candidate;
+    use super::super::top_k::Candidate;
     use super::*;
     use proptest::prelude::*;
 

@@ -3,10 +3,14 @@
 
 use retinanet_kernels::with_ieee;
 
+use super::apply::LevelMaps;
+use super::boxes::{ImageSizes, ScoredBox};
+use super::config::PostprocessConfig;
+use super::level_shape::LevelShape;
 use super::threshold::{Collector, logit_bound};
-use super::{ImageSizes, LevelShape, PostprocessConfig, ScoredBox};
 use crate::Result;
-use crate::model::LevelAnchors;
+use crate::anchors::LevelAnchors;
+use crate::error::PostprocessError;
 
 /// What the network says about one feature level of one image: of the logits, all that are not below
 /// [`PostprocessConfig::logit_bound`] or not finite.
@@ -42,28 +46,30 @@ impl PostprocessConfig {
         num_classes: usize,
         sizes: ImageSizes,
     ) -> Result<Vec<ScoredBox>> {
-        self.check()?;
-        let mut boxes = Vec::new();
-        for (level, output) in levels.iter().enumerate() {
-            let lengths = [output.logits, output.regression.len()];
-            let anchors = output.anchors.len();
-            let shape = LevelShape::new(level, output.grid, anchors, num_classes, lengths)?;
-            let channels = shape.anchors * shape.classes;
-            let regression = |channel: usize, position: usize| {
-                output.regression[channel * shape.positions + position]
-            };
-            let anchor = |index| output.anchors.get(index).unwrap_or_default();
-            boxes.extend(with_ieee(|| {
-                let mut collector =
-                    Collector::new(level, channels, self.score_thresh, self.topk_candidates);
-                collector.read(output.values, |i| {
-                    let index = output.indices[i] as usize;
-                    (index / shape.positions, index % shape.positions)
-                });
-                let candidates = collector.finish(shape.width)?;
-                self.decode(&candidates, shape, regression, anchor, sizes.resized)
-            })?);
-        }
-        Ok(with_ieee(|| self.select(boxes, sizes))?)
+        Ok(self.all_levels(levels, num_classes, sizes)?)
+    }
+}
+
+impl LevelMaps for SelectedLevel<'_> {
+    fn shape(&self, level: usize, classes: usize) -> Result<LevelShape, PostprocessError> {
+        let lengths = [self.logits, self.regression.len()];
+        LevelShape::new(level, self.grid, self.anchors.len(), classes, lengths)
+    }
+
+    fn collect(&self, shape: LevelShape, new: impl Fn() -> Collector + Sync) -> Collector {
+        let mut collector = new();
+        collector.read(self.values, |i| {
+            let index = self.indices[i] as usize;
+            (index / shape.positions, index % shape.positions)
+        });
+        collector
+    }
+
+    fn regression(&self, shape: LevelShape, channel: usize, position: usize) -> f32 {
+        self.regression[channel * shape.positions + position]
+    }
+
+    fn anchor(&self, index: usize) -> [f32; 4] {
+        self.anchors.get(index).unwrap_or_default()
     }
 }

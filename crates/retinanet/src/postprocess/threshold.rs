@@ -1,17 +1,10 @@
 //! From logits to the candidates above the score threshold.
 
-use rayon::prelude::*;
-use retinanet_kernels::with_ieee;
-
-use super::LevelShape;
 use super::top_k::{Candidate, TopK};
 use crate::error::PostprocessError;
 
 /// Values looked at together before any of them is looked at alone.
 const BLOCK: usize = 64;
-
-/// Fewest values worth a task of their own.
-const VALUES_PER_TASK: usize = 1 << 18;
 
 /// How far apart two of our sigmoids must be, relatively, for their order to be the exact one. Each is
 /// within 2^-20 of the exact value (a test checks it), so 2^-16 leaves a factor of 8.
@@ -46,7 +39,7 @@ impl Collector {
         Self { level, channels, threshold, bound, best: TopK::new(limit), bad: None }
     }
 
-    /// Reads some logits, within [`with_ieee`]; `place` gives the channel and the position (`y * width + x`) of the i-th.
+    /// Reads some logits, within [`with_ieee`](retinanet_kernels::with_ieee); `place` gives the channel and the position (`y * width + x`) of the i-th.
     pub(crate) fn read(&mut self, logits: &[f32], place: impl Fn(usize) -> (usize, usize)) {
         for (start, block) in (0..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
             if all_finite_below(block, self.bound) {
@@ -105,31 +98,6 @@ impl Collector {
             }),
         }
     }
-}
-
-/// The candidates of one level, best first: scores above `threshold`, at most `limit` of them.
-///
-/// `logits` has the shape (anchors * classes, height, width). Split over rayon's current pool; the
-/// answer does not depend on the split.
-pub(crate) fn candidates(
-    level: usize,
-    logits: &[f32],
-    shape: LevelShape,
-    threshold: f64,
-    limit: usize,
-) -> Result<Vec<Candidate>, PostprocessError> {
-    let channels = shape.anchors * shape.classes;
-    let new = || with_ieee(|| Collector::new(level, channels, threshold, limit));
-    logits
-        .par_chunks(shape.positions)
-        .enumerate()
-        .with_min_len(VALUES_PER_TASK.div_ceil(shape.positions))
-        .fold(new, |mut collector, (channel, plane)| {
-            with_ieee(|| collector.read(plane, |position| (channel, position)));
-            collector
-        })
-        .reduce(new, Collector::merge)
-        .finish(shape.width)
 }
 
 /// Whether every value is finite and below the bound. NaN is not below anything.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Result;
 
 /// One level's inputs, owned.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use retinanet_kernels::with_ieee;
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
 use crate::Result;
+use crate::error::ModelError;
 
 /// More anchors a location than any model has.
 const MAX_ANCHORS: usize = 1 << 12;

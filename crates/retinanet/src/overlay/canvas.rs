@@ -1,6 +1,6 @@
 //! Pixels that can be painted on, never outside of them.
 
-use crate::BoundingBox;
+use crate::bounding_box::BoundingBox;
 use crate::image::Image;
 
 /// A picture being painted.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::Digest;
+use crate::determinism::Digest;
 
 /// SHA-256 over the tag `retinanet-seal-v1` and the value: for each value a letter for its kind, then
 /// its content. Texts are their length (u64) and UTF-8; lists and objects their length and their parts,

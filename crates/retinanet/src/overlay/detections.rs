@@ -1,8 +1,10 @@
 //! What was found, as masks and drawn onto its picture.
 
-use super::overlay::{self, OverlayBox};
-use super::{Image, ImageError, Mask, OverlayStyle};
-use crate::{Detections, Result};
+use super::draw::{self, OverlayBox, OverlayStyle};
+use crate::Result;
+use crate::detection::Detections;
+use crate::error::ImageError;
+use crate::image::{Image, Mask};
 
 impl Detections {
     /// One mask for each detection of a category, best first, in the order of
@@ -27,7 +29,7 @@ impl Detections {
         found.iter().map(|found| Mask::filled_box(width, height, found.bounding_box)).collect()
     }
 
-    /// A copy of the picture with all boxes, labels and scores drawn onto it: [`overlay::draw`].
+    /// A copy of the picture with all boxes, labels and scores drawn onto it: [`overlay::draw`](crate::overlay::draw).
     ///
     /// # Errors
     /// [`ImageError::OtherImage`] if `image` is of another size than the one they were found in.
@@ -39,7 +41,7 @@ impl Detections {
             return Err(other.into());
         }
         let boxes: Vec<OverlayBox<'_>> = self.iter().map(OverlayBox::from).collect();
-        Ok(overlay::draw(image, &boxes, style))
+        Ok(draw::draw(image, &boxes, style))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Boxes and captions drawn onto a copy of the picture.
 
-mod canvas;
-mod caption;
-
-use super::Image;
-use crate::{BoundingBox, Detection};
-use canvas::{Canvas, Rect};
-use caption::Captions;
+use super::canvas::{Canvas, Rect};
+use super::caption::Captions;
+use crate::bounding_box::BoundingBox;
+use crate::detection::Detection;
+use crate::image::Image;
 
 /// What to draw of one detection.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +47,8 @@ pub struct OverlayStyle {
 /// is drawn at the top left corner.
 ///
 /// ```
-/// use retinanet::image::{Image, overlay};
+/// use retinanet::image::Image;
+/// use retinanet::overlay;
 ///
 /// let image = Image::from_rgb8(100, 80, vec![60; 100 * 80 * 3])?;
 /// let in_image = [20.0, 30.0, 60.0, 70.0].into();

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::receipt::sha256;
-use super::{Determinism, Digest, Environment, Mode, Receipt, StageDifference};
-use crate::detector::{DetectorBuilder, DetectorError};
+use super::record::{Receipt, sha256};
+use crate::detector::DetectorBuilder;
+use crate::determinism::{Determinism, Digest, Environment, Mode, StageDifference};
+use crate::error::DetectorError;
 use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image, read_file};
 use crate::labels::Categories;

@@ -8,11 +8,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::seal::seal;
-use super::{DeterminismError, Digest, Environment, StageDigests};
+use crate::Result;
+use crate::detection::Detections;
+use crate::detector::Detector;
+use crate::determinism::{Digest, Environment, StageDigests};
+use crate::error::DeterminismError;
 use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image, read_file};
 use crate::model::RetinaNetConfig;
-use crate::{Detections, Detector, Result};
 
 const FORMAT: &str = "retinanet.receipt";
 const VERSION: u64 = 1;
@@ -29,7 +32,7 @@ const MAX_BYTES: u64 = 16 << 20;
 ///
 /// ```no_run
 /// use retinanet::Detector;
-/// use retinanet::determinism::Receipt;
+/// use retinanet::receipt::Receipt;
 ///
 /// let detector = Detector::builder().weights("person_r18.safetensors").build()?;
 /// Receipt::create(&detector, "photo.jpg")?.save("photo.receipt.json")?;

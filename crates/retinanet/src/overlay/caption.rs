@@ -5,7 +5,7 @@ use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 use super::canvas::{Canvas, Rect};
 
 /// Roboto Medium, Apache-2.0 (see `assets/README.md`).
-static FONT: &[u8] = include_bytes!("../../../assets/Roboto-Medium-Latin.ttf");
+static FONT: &[u8] = include_bytes!("../../assets/Roboto-Medium-Latin.ttf");
 
 /// Text below this is no longer legible; a caption that needs it smaller is cut instead.
 const SMALLEST_TEXT: usize = 7;
