@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::form::{Form, FormKernel};
-use super::{Image, Job, POINTS, Run};
+use super::job::{Image, Job, Run};
+use super::transform::POINTS;
 use crate::buffer::Shared;
 use crate::simd::{Arithmetic, LANES, Simd};
 

@@ -4,7 +4,8 @@
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 use super::form::{Form, FormKernel};
-use super::{Image, Job, POINTS, Run};
+use super::job::{Image, Job, Run};
+use super::transform::POINTS;
 use crate::buffer::Shared;
 use crate::gemm::{CHUNK, zeros};
 use crate::simd::{Arithmetic, LANES, Simd};
