@@ -1,6 +1,7 @@
 //! Convolution on a GPU.
 
-use super::{Algorithm, Conv2dSpec, winograd};
+use super::spec::{Algorithm, Conv2dSpec};
+use super::winograd;
 use crate::buffer::Shared;
 use crate::cuda::{Argument, Buffer, Gpu, ITEMS, Item, Items, Map, Parameter, int};
 use crate::{Error, Result, parallel};

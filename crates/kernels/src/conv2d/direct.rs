@@ -3,8 +3,9 @@
 //! A task owns some output rows. It copies the input rows under them into scratch, with the zeros
 //! around them, so that where value k of a pixel lies is one table for all pixels.
 
+use super::item::Item;
+use super::spec::Conv2dSpec;
 use super::strip::{Image, Strip, for_each_rows};
-use super::{Conv2dSpec, Item};
 use crate::Level;
 use crate::buffer::with_scratch;
 use crate::gemm::{Finish, PackedMatrix, STREAM, Target, accumulate, finish, tile_width, zeros};

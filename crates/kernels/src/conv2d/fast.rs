@@ -3,8 +3,9 @@
 //!
 //! The strips are those of the direct form, narrowed as they are copied.
 
+use super::item::{Input, Item};
+use super::spec::Conv2dSpec;
 use super::strip::{Image, Strip, for_each_rows};
-use super::{Conv2dSpec, Input, Item};
 use crate::buffer::with_scratch;
 use crate::gemm::pairs::{PAIRS, add_products, to_bf16};
 use crate::gemm::{CHUNK, Finish, STREAM, Target, finish, prefetch_residual, tile_width, zeros};

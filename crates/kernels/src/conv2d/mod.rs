@@ -14,8 +14,10 @@ mod cuda;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod fast;
+mod item;
 mod pointwise;
 pub mod reference;
+mod spec;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -23,90 +25,13 @@ pub mod winograd;
 
 #[cfg(feature = "cuda")]
 pub use cuda::{CudaConv2d, CudaItem};
+pub use item::{Input, Item};
+pub use spec::{Algorithm, Conv2dSpec};
 
 use crate::gemm::{CHUNK, PackedMatrix};
-use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
+use crate::layout::{BlockedBuffer, BlockedShape};
 use crate::simd::LANES;
 use crate::{Error, Level, Result};
-
-/// A convolution's shape: no dilation, no groups, zero padding. Pairs are (height, width).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Conv2dSpec {
-    /// Input channels.
-    pub in_channels: usize,
-    /// Output channels.
-    pub out_channels: usize,
-    /// Kernel size.
-    pub kernel: [usize; 2],
-    /// Stride.
-    pub stride: [usize; 2],
-    /// Zeros around the input, on each side.
-    pub padding: [usize; 2],
-}
-
-impl Conv2dSpec {
-    /// Number of weights: out x in x kh x kw.
-    ///
-    /// # Errors
-    /// A size is zero, or the product overflows.
-    pub fn weights(&self) -> Result<usize> {
-        let bad =
-            |reason: &str| Error::Shape { what: "conv2d", reason: format!("{reason}: {self:?}") };
-        let factors = [self.in_channels, self.out_channels, self.kernel[0], self.kernel[1]];
-        if factors.contains(&0) || self.stride.contains(&0) {
-            return Err(bad("a size of zero"));
-        }
-        factors
-            .into_iter()
-            .try_fold(1usize, usize::checked_mul)
-            .filter(|n| *n < u32::MAX as usize)
-            .ok_or_else(|| bad("too many weights"))
-    }
-
-    /// The output's (height, width): `(in + 2 * padding - kernel) / stride + 1`, as in PyTorch.
-    ///
-    /// # Errors
-    /// The kernel is larger than the padded input, or a size is zero.
-    pub fn output_size(&self, input: [usize; 2]) -> Result<[usize; 2]> {
-        let mut out = [0; 2];
-        for i in 0..2 {
-            let padded = self.padding[i].checked_mul(2).and_then(|p| p.checked_add(input[i]));
-            let room = padded.and_then(|p| p.checked_sub(self.kernel[i]));
-            out[i] = match room {
-                Some(room) if self.stride[i] > 0 && input[i] > 0 => room / self.stride[i] + 1,
-                _ => {
-                    return Err(Error::Shape {
-                        what: "conv2d input",
-                        reason: format!("{input:?} is too small for {self:?}"),
-                    });
-                }
-            };
-        }
-        Ok(out)
-    }
-}
-
-/// How a convolution is computed. The choice decides bits, so it is a function of [`Conv2dSpec`]'s
-/// channels, kernel and stride alone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Algorithm {
-    /// One chain over (input channel, ky, kx).
-    Direct,
-    /// F(4x4, 3x3).
-    Winograd,
-}
-
-impl Algorithm {
-    /// Winograd for 3x3 kernels with stride 1 from at least 16 channels to at least 16, else direct.
-    pub fn of(spec: &Conv2dSpec) -> Self {
-        let wide = spec.in_channels >= LANES && spec.out_channels >= LANES;
-        if spec.kernel == [3, 3] && spec.stride == [1, 1] && wide {
-            Self::Winograd
-        } else {
-            Self::Direct
-        }
-    }
-}
 
 /// A convolution with its weights packed for the kernels.
 #[derive(Clone, Debug)]
@@ -126,41 +51,6 @@ enum Weights {
     /// The direct form rounded to bfloat16: only in the fast mode.
     #[cfg(target_arch = "x86_64")]
     Pairs(fast::PairWeights),
-}
-
-/// One image's input: blocked, or plain (c, y, x) for a first layer of fewer than 16 channels.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// Channel blocks of sixteen.
-    Blocked(Blocked<'a>),
-    /// Planes of (y, x), one after the other.
-    Planar {
-        /// channels x height x width values.
-        data: &'a [f32],
-        /// Height and width.
-        size: [usize; 2],
-    },
-}
-
-impl Input<'_> {
-    /// Height and width.
-    pub fn size(&self) -> [usize; 2] {
-        match self {
-            Self::Blocked(blocked) => blocked.shape().size(),
-            Self::Planar { size, .. } => *size,
-        }
-    }
-}
-
-/// One image of a call: the images of a call may have different sizes and never meet.
-#[derive(Debug)]
-pub struct Item<'a> {
-    /// What is convolved.
-    pub input: Input<'a>,
-    /// Added after the bias; has the output's shape.
-    pub residual: Option<Blocked<'a>>,
-    /// Where the result goes.
-    pub output: BlockedMut<'a>,
 }
 
 impl Conv2d {

@@ -1,6 +1,7 @@
 //! 1x1 convolution with stride 1: a product of matrices on the blocked layout as it lies.
 
-use super::{Conv2dSpec, Input, Item};
+use super::item::{Input, Item};
+use super::spec::Conv2dSpec;
 use crate::buffer::Shared;
 use crate::gemm::{
     CHUNK, Finish, PackedMatrix, STREAM, Target, accumulate_blocks, finish, prefetch_residual,

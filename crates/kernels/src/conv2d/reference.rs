@@ -1,7 +1,7 @@
 //! The slow, obvious convolution that the kernels must equal bit for bit.
 
+use super::spec::{Algorithm, Conv2dSpec};
 use super::winograd::{CANONICAL, input_2d, output_2d, weight_2d};
-use super::{Algorithm, Conv2dSpec};
 use crate::fma;
 use crate::simd::Scalar;
 

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::{Conv2dSpec, Input, Item};
+use super::item::{Input, Item};
+use super::spec::Conv2dSpec;
 use crate::buffer::Shared;
 use crate::layout::BlockedShape;
 use crate::parallel;

@@ -1,7 +1,8 @@
 //! The maps of one launch, as the kernels see them.
 
-use super::{CudaError, Parameter};
+use super::Parameter;
 use crate::Result;
+use crate::error::CudaError;
 
 /// Maps of one launch.
 pub(crate) const ITEMS: usize = 16;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::driver::{Argument, Driver, Launch};
-use super::{CudaError, Parameter};
+use super::driver::{Argument, Driver, Launch, Parameter};
+use crate::error::CudaError;
 use crate::{Error, Result};
 
 /// A GPU to compute on. Cloning shares it.

@@ -9,15 +9,15 @@
 //! without a GPU.
 
 mod driver;
-mod error;
 mod items;
+mod library;
 mod map;
 mod memory;
 mod nvidia;
 mod source;
 
+pub use crate::error::CudaError;
 pub use driver::{Argument, Driver, Launch, Parameter};
-pub use error::CudaError;
 pub use map::Map;
 pub use memory::Gpu;
 pub use nvidia::{DeviceInfo, Nvidia};

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
 use cudarc::nvrtc::Ptx;
 
-use super::CudaError;
 use super::driver::{Driver, Launch};
+use super::library::present;
 use super::source::{Module, canonical};
 use crate::Result;
+use crate::error::CudaError;
 
 /// A GPU, for a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,13 +84,12 @@ impl Nvidia {
         let stream = context.new_stream().map_err(|error| failed("cuStreamCreate", error))?;
         let multiprocessors = usize::try_from(multiprocessors).unwrap_or(1).max(1);
         let functions = Mutex::default();
-        let mut gpu = Self { info, multiprocessors, modules: Vec::new(), functions, stream };
-        gpu.load(&canonical(), shelf)?;
-        Ok(gpu)
+        let gpu = Self { info, multiprocessors, modules: Vec::new(), functions, stream };
+        gpu.with(&canonical(), shelf)
     }
 
-    /// Compiles kernels, or takes them from the shelf, and loads them.
-    fn load(&mut self, kernels: &Module, shelf: Option<&Path>) -> Result<()> {
+    /// Also loads these kernels: compiled now, or taken from the shelf.
+    pub(crate) fn with(mut self, kernels: &Module, shelf: Option<&Path>) -> Result<Self> {
         let info = &self.info;
         let ptx = kernels.compiled(info.capability, shelf)?;
         let context = self.stream.context();
@@ -104,16 +104,6 @@ impl Nvidia {
             _ => failed("cuModuleLoadData", error),
         })?;
         self.modules.push(module);
-        Ok(())
-    }
-
-    /// Also loads the layers of the fast mode, which [`Cudnn`](crate::cudnn::Cudnn) needs.
-    ///
-    /// # Errors
-    /// As [`Nvidia::open`].
-    #[cfg(feature = "cudnn")]
-    pub fn with_fast_layers(mut self, shelf: Option<&Path>) -> Result<Self> {
-        self.load(&crate::cudnn::module(), shelf)?;
         Ok(self)
     }
 
@@ -214,14 +204,6 @@ fn driver_version() -> Result<i32> {
 /// 13.0 for 13000.
 fn version(number: i32) -> String {
     format!("{}.{}", number / 1000, number % 1000 / 10)
-}
-
-/// Whether one of the libraries can be loaded: cudarc panics where it cannot.
-pub(super) fn present(names: &[&str]) -> bool {
-    names.iter().any(|name| {
-        // SAFETY: NVIDIA's libraries may be loaded at any time; they stay loaded by cudarc.
-        unsafe { libloading::Library::new(*name) }.is_ok()
-    })
 }
 
 fn failed(call: &'static str, error: DriverError) -> crate::Error {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use sha2::{Digest, Sha256};
 
-use super::CudaError;
-use super::nvidia::present;
+use super::library::present;
 use crate::Result;
+use crate::error::CudaError;
 
 /// In the order in which they build on each other.
 const SOURCES: [&str; 10] = [

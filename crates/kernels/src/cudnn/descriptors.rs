@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::Error;
     use crate::conv2d::Conv2dSpec;
-    use crate::cuda::CudaError;
+    use crate::error::CudaError;
 
     #[test]
     fn cudnn_takes_every_description_where_it_is_installed() {

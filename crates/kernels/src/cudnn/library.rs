@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use libloading::Library;
 
 use crate::Result;
-use crate::cuda::CudaError;
+use crate::error::CudaError;
 
 /// An object of cuDNN's.
 pub(super) type Object = *mut c_void;

@@ -33,5 +33,3 @@ pub use layers::{finish_convolution, max_pool2d_cudnn, relu_cudnn, upsample_near
 pub use map::Map;
 pub use nvidia::Cudnn;
 pub use source::{compile, source};
-
-pub(crate) use source::module;

@@ -8,7 +8,8 @@ use super::descriptors::Descriptors;
 use super::layers::finish_convolution;
 use super::library::{Functions, Object, Performance, Status};
 use super::{Convolution, ConvolutionLibrary, Format, Operands};
-use crate::cuda::{CudaError, Gpu, Nvidia, Stream};
+use crate::cuda::{Gpu, Nvidia, Stream};
+use crate::error::CudaError;
 use crate::{Error, Result};
 
 /// cuDNN on one GPU, in the order of its stream.

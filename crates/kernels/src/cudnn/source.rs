@@ -1,8 +1,10 @@
 //! The source of the layers between convolutions.
 
+use std::path::Path;
+
 use super::Format;
 use crate::Result;
-use crate::cuda::Module;
+use crate::cuda::{Module, Nvidia};
 
 const COMMON: &str = include_str!("../cuda/common.cu");
 const SHARED: [&str; 2] = [include_str!("formats.cu"), include_str!("shared.cu")];
@@ -24,6 +26,16 @@ pub fn compile(capability: (i32, i32)) -> Result<String> {
 }
 
 /// It as something to compile and keep.
-pub(crate) fn module() -> Module {
+fn module() -> Module {
     Module { name: "retinanet_fast.cu", source: source() }
+}
+
+impl Nvidia {
+    /// Also loads the layers of the fast mode, which [`Cudnn`](super::Cudnn) needs.
+    ///
+    /// # Errors
+    /// As [`Nvidia::open`].
+    pub fn with_fast_layers(self, shelf: Option<&Path>) -> Result<Self> {
+        self.with(&module(), shelf)
+    }
 }

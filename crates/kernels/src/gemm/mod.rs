@@ -11,8 +11,11 @@
 // function of its own that does not have the CPU level's instructions until it is inlined.
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
+mod blocks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pairs;
+
+pub(crate) use blocks::{BlockProducts, Sums, accumulate_blocks};
 
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::parallel;
@@ -137,39 +140,6 @@ pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const S
         unsafe {
             add_products(s, &mut local, input.add(*offset as usize), step, w);
             w = w.add(CHUNK);
-        }
-    }
-    *acc = local;
-}
-
-/// As [`accumulate`], for k = 0..`channels` in blocks of sixteen that lie `stride` values apart: pixel
-/// p's value k is at `input + k / 16 * stride + p * 16 + k % 16`. Asks for the pixels that lie `ahead`
-/// values after a block's while it works on the block.
-///
-/// # Safety
-/// All those values are readable for each pixel of the tile, and `weights` holds `channels` rows of
-/// 32.
-#[inline(always)]
-pub(crate) unsafe fn accumulate_blocks<S: Simd, const P: usize, const N: usize>(
-    s: S,
-    acc: &mut [[S::V; N]; P],
-    input: *const f32,
-    stride: usize,
-    channels: usize,
-    weights: *const f32,
-    ahead: usize,
-) {
-    let mut local = *acc;
-    let mut w = weights;
-    for block in 0..channels.div_ceil(LANES) {
-        let block_input = input.wrapping_add(block * stride);
-        for lane in 0..LANES.min(channels - block * LANES) {
-            s.prefetch(block_input.wrapping_add(ahead + lane * LANES));
-            // SAFETY: the caller promises that every pixel's value and the row of weights are readable.
-            unsafe {
-                add_products(s, &mut local, block_input.add(lane), LANES, w);
-                w = w.add(CHUNK);
-            }
         }
     }
     *acc = local;

@@ -4,8 +4,8 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::AHEAD;
-use crate::simd::avx512::Avx512;
-use crate::simd::{Arithmetic, LANES, Pairs, Simd};
+use super::blocks::{BlockProducts, Sums};
+use crate::simd::{Avx512, LANES, Pairs, Simd};
 
 /// Pairs of a block of channels.
 pub(crate) const PAIRS: usize = LANES / 2;
@@ -19,6 +19,34 @@ pub(crate) fn to_bf16(x: f32) -> u16 {
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
+/// Two channels at a time: a block is whole, its pairs past the last channel are zero.
+impl BlockProducts for Pairs {
+    type S = Avx512;
+    const PLACES: usize = PAIRS;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.f32()
+    }
+
+    #[inline(always)]
+    fn places(_: usize) -> usize {
+        PAIRS
+    }
+
+    #[inline(always)]
+    unsafe fn add_products<const P: usize, const N: usize>(
+        self,
+        acc: &mut [[Sums<Self>; N]; P],
+        values: *const f32,
+        step: usize,
+        weights: *const f32,
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe { add_products(self, acc, values.cast(), step, weights.cast()) };
+    }
+}
+
 /// Adds one pair's products: pixel p's pair is at `values + p * step`.
 ///
 /// # Safety
@@ -26,7 +54,7 @@ pub(crate) fn to_bf16(x: f32) -> u16 {
 #[inline(always)]
 pub(crate) unsafe fn add_products<const P: usize, const N: usize>(
     pairs: Pairs,
-    acc: &mut [[<Avx512 as Arithmetic>::V; N]; P],
+    acc: &mut [[Sums<Pairs>; N]; P],
     values: *const u32,
     step: usize,
     weights: *const u32,

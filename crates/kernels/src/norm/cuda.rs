@@ -1,6 +1,6 @@
 //! Group normalisation on a GPU.
 
-use super::GroupNormSpec;
+use super::spec::GroupNormSpec;
 use crate::cuda::{Argument, Buffer, Gpu, ITEMS, Item, Items, Map, Parameter, int};
 use crate::{Error, Result};
 

@@ -36,55 +36,22 @@
 mod cuda;
 mod kernel;
 pub mod reference;
+mod spec;
 mod statistics;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "cuda")]
 pub use cuda::CudaGroupNorm;
+pub use spec::GroupNormSpec;
 
 use crate::buffer::Shared;
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
 use crate::simd::LANES;
 use crate::{Error, Level, Result, strips, with_ieee};
 use kernel::{Centred, Normalise, Sum};
+use spec::WHAT;
 use statistics::{Groups, Sums};
-
-const WHAT: &str = "group_norm";
-
-/// A group normalisation problem.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct GroupNormSpec {
-    /// Channels.
-    pub channels: usize,
-    /// Groups of neighbouring channels; they divide the channels evenly.
-    pub groups: usize,
-    /// Added to the variance; finite and not negative. torch's default is 1e-5.
-    pub eps: f32,
-}
-
-impl GroupNormSpec {
-    /// Channels of one group.
-    fn per_group(&self) -> usize {
-        self.channels / self.groups
-    }
-
-    pub(crate) fn check(&self, gamma: &[f32], beta: &[f32], channels: usize) -> Result<()> {
-        let refuse = |reason: String| Err(Error::Shape { what: WHAT, reason });
-        let (own, groups, eps) = (self.channels, self.groups, self.eps);
-        if own != channels {
-            return refuse(format!("the activations have {channels} channels, expected {own}"));
-        }
-        if groups == 0 || own % groups != 0 {
-            return refuse(format!("{own} channels cannot be cut into {groups} equal groups"));
-        }
-        if !(0.0..f32::INFINITY).contains(&eps) {
-            return refuse(format!("eps is {eps}; it must be finite and not negative"));
-        }
-        Error::check_length("group_norm: gamma", own, gamma.len())?;
-        Error::check_length("group_norm: beta", own, beta.len())
-    }
-}
 
 /// Normalises one image's activations.
 ///

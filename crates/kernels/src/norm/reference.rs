@@ -1,6 +1,6 @@
 //! Group normalisation as the [module](super) defines it: the oracle that every level must equal.
 
-use super::GroupNormSpec;
+use super::spec::GroupNormSpec;
 use crate::fma;
 
 /// [`super::group_norm_nchw`], one value after the other, `pixels` values per channel.

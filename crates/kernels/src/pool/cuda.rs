@@ -1,6 +1,6 @@
 //! Max-pooling on a GPU.
 
-use super::{MaxPool2dSpec, WHAT};
+use super::spec::{MaxPool2dSpec, WHAT};
 use crate::Result;
 use crate::cuda::{Argument, Map, Parameter, int};
 

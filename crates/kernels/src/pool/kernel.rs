@@ -1,6 +1,6 @@
 //! Max-pooling of sixteen channels at a time.
 
-use super::MaxPool2dSpec;
+use super::spec::MaxPool2dSpec;
 use crate::layout::Blocked;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::strips::Strip;

@@ -1,6 +1,6 @@
 //! Max-pooling as its definition says it: the oracle that every level must equal.
 
-use super::MaxPool2dSpec;
+use super::spec::MaxPool2dSpec;
 use crate::Result;
 
 /// [`super::max_pool2d_nchw`], one output after the other.

@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use super::axis::{Axis, Tap};
-use super::{Normalisation, ResizeSpec};
+use super::normalisation::Normalisation;
+use super::spec::ResizeSpec;
 use crate::with_ieee;
 
 /// Output rows per band: large enough that the rows computed twice, at a band's edges, cost little.

@@ -1,6 +1,7 @@
 //! The network's input, made on a GPU.
 
-use super::{Normalisation, ResizeSpec};
+use super::normalisation::Normalisation;
+use super::spec::ResizeSpec;
 use crate::cuda::{Argument, Gpu, Map, Parameter, int};
 use crate::{Error, Result};
 

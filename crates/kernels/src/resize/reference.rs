@@ -1,7 +1,8 @@
 //! The obvious version: one output value at a time. The fast one must equal it to the bit.
 
 use super::axis::Axis;
-use super::{Normalisation, ResizeSpec};
+use super::normalisation::Normalisation;
+use super::spec::ResizeSpec;
 use crate::Result;
 
 /// [`resize_normalised`](super::resize_normalised), one value at a time on one thread.

@@ -16,6 +16,8 @@ mod portable;
 mod tests;
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
 pub use bf16::Bf16;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{PairKernel, Pairs};

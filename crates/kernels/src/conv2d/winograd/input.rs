@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::form::{Form, FormKernel};
-use super::{Image, Job, POINTS, Run};
+use super::job::{Image, Job, Run};
+use super::transform::POINTS;
 use crate::buffer::Shared;
 use crate::simd::{Arithmetic, LANES, Simd};
 
@@ -39,13 +40,13 @@ impl FormKernel for TransformInput<'_> {
         let mut padded = Patch([0.0; POINTS * LANES]);
         for column in columns {
             let tile = run.first + column;
-            let out = (block * run.padded + column) * F::STEP;
-            assert!((POINTS - 1) * stride + out + F::STEP <= transformed.len());
+            let out = (block * run.padded + column) * F::PLACES;
+            assert!((POINTS - 1) * stride + out + F::PLACES <= transformed.len());
             let out = transformed.at(out);
             if column >= run.tiles {
                 for point in 0..POINTS {
                     // SAFETY: in bounds by the assertion; this tile is this task's alone.
-                    unsafe { f.store(out.add(point * stride), s.splat(0.0), LANES) };
+                    unsafe { f.put(out.add(point * stride), s.splat(0.0), LANES) };
                 }
                 continue;
             }
@@ -105,7 +106,7 @@ fn pad(
 /// The transform of one patch: along y, then along x.
 ///
 /// # Safety
-/// Six rows of six pixels, `row` values apart, are readable from `patch` on, and [`Form::STEP`] places
+/// Six rows of six pixels, `row` values apart, are readable from `patch` on, and [`BlockProducts::PLACES`](crate::gemm::BlockProducts::PLACES) places
 /// at each of the 36 from `out` on, `stride` apart, are writable.
 #[inline(always)]
 unsafe fn transform<F: Form>(
@@ -131,7 +132,7 @@ unsafe fn transform<F: Form>(
         let points = f.input_1d([c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
         for x in 0..6 {
             // SAFETY: promised by the caller.
-            unsafe { f.store(out.add((6 * y + x) * stride), points[x], valid) };
+            unsafe { f.put(out.add((6 * y + x) * stride), points[x], valid) };
         }
     }
 }

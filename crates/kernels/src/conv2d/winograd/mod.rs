@@ -10,124 +10,28 @@
 
 mod form;
 mod input;
+mod job;
 mod products;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod rounded;
 mod transform;
 mod weights;
 
-pub(super) use transform::{CANONICAL, input_2d, output_2d, weight_2d};
-use weights::Products;
+pub(super) use transform::{CANONICAL, POINTS, input_2d, output_2d, weight_2d};
 pub(crate) use weights::TransformedWeights;
 
 use std::ops::Range;
 
-use form::{FormKernel, InForm};
 use input::TransformInput;
+use job::{Image, Job, Run};
 use products::MultiplyAndFinish;
 
-use super::{Conv2dSpec, Input, Item};
+use super::item::{Input, Item};
+use super::spec::Conv2dSpec;
 use crate::buffer::{Shared, with_scratch};
-#[cfg(target_arch = "x86_64")]
-use crate::gemm::pairs::PAIRS;
-use crate::gemm::{CHUNK, STREAM, tile_width};
-use crate::layout::BlockedShape;
+use crate::gemm::STREAM;
 use crate::simd::LANES;
 use crate::{Level, parallel};
-
-/// Points of a 6x6 tile.
-pub(super) const POINTS: usize = 36;
-
-/// One image's part in a list of tiles.
-struct Image<'a> {
-    input: &'a [f32],
-    in_shape: BlockedShape,
-    output: Shared<'a>,
-    out_shape: BlockedShape,
-    residual: Option<&'a [f32]>,
-    /// Tiles of the images before this one.
-    first_tile: usize,
-    tiles_across: usize,
-}
-
-impl Image<'_> {
-    /// The top-left output pixel of a tile of the list.
-    #[inline(always)]
-    fn origin(&self, tile: usize) -> [usize; 2] {
-        let tile = tile - self.first_tile;
-        [4 * (tile / self.tiles_across), 4 * (tile % self.tiles_across)]
-    }
-}
-
-/// Everything the tasks of one call share.
-struct Job<'a> {
-    level: Level,
-    images: Vec<Image<'a>>,
-    weights: &'a TransformedWeights,
-    padding: [usize; 2],
-    bias: Option<&'a [f32]>,
-    relu: bool,
-    stream: bool,
-}
-
-impl Job<'_> {
-    /// Runs a piece of the work in the weights' form.
-    fn run(&self, kernel: impl FormKernel) {
-        match self.weights.products {
-            Products::Exact => self.level.run(InForm(kernel)),
-            #[cfg(target_arch = "x86_64")]
-            Products::Rounded(bf16) => bf16.run(InForm(kernel)),
-        }
-    }
-
-    /// Places of one f32 that sixteen transformed channels take.
-    fn step(&self) -> usize {
-        match self.weights.products {
-            Products::Exact => LANES,
-            #[cfg(target_arch = "x86_64")]
-            Products::Rounded(_) => PAIRS,
-        }
-    }
-}
-
-/// A run of tiles. Their transformed data: [point][input block][tile][16 channels], tiles padded to
-/// whole register tiles.
-#[derive(Clone, Copy)]
-struct Run {
-    first: usize,
-    tiles: usize,
-    /// Tiles of one register tile.
-    width: usize,
-    padded: usize,
-    in_blocks: usize,
-    /// Places of a tile in a block.
-    step: usize,
-}
-
-impl Run {
-    fn new(job: &Job<'_>, first: usize, tiles: usize) -> Self {
-        let width = tile_width(job.level.tile_pixels(), tiles);
-        let in_blocks = job.weights.in_channels.div_ceil(LANES);
-        let step = job.step();
-        Self { first, tiles, width, padded: tiles.next_multiple_of(width), in_blocks, step }
-    }
-
-    /// Values from one point's transformed data to the next: an odd number of cache lines, so that a
-    /// tile's 36 points do not compete for the same few places in the first-level cache.
-    fn point_stride(&self) -> usize {
-        ((self.in_blocks * self.padded * self.step).div_ceil(LANES) | 1) * LANES
-    }
-
-    /// Transformed input.
-    fn transformed_len(&self) -> usize {
-        POINTS * self.point_stride()
-    }
-
-    /// The products' sums with one chunk.
-    fn sums_len(&self) -> usize {
-        POINTS * self.padded * CHUNK
-    }
-}
 
 /// Values of transformed input per thread that stay in its second-level cache.
 const TRANSFORMED: usize = 192 * 1024;

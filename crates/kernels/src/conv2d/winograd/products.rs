@@ -4,9 +4,10 @@
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 use super::form::{Form, FormKernel};
-use super::{Image, Job, POINTS, Run};
+use super::job::{Image, Job, Run};
+use super::transform::POINTS;
 use crate::buffer::Shared;
-use crate::gemm::{CHUNK, zeros};
+use crate::gemm::{CHUNK, accumulate_blocks, zeros};
 use crate::simd::{Arithmetic, LANES, Simd};
 
 /// The outputs of a run of tiles for one chunk of output channels.
@@ -54,7 +55,7 @@ impl MultiplyAndFinish<'_> {
         for point in 0..POINTS {
             let weights = self.job.weights.matrix(self.chunk, point);
             for first in (0..padded).step_by(P) {
-                let input = self.transformed.at(point * stride + first * F::STEP);
+                let input = self.transformed.at(point * stride + first * F::PLACES);
                 for vector in (0..blocks).step_by(N) {
                     let mut acc = zeros::<F::S, P, N>(s);
                     let out = &mut self.sums[(point * padded + first) * CHUNK..][..P * CHUNK];
@@ -63,8 +64,8 @@ impl MultiplyAndFinish<'_> {
                     // `transformed` any more. Pixel p < P and vector + n < 2 lie inside `out`.
                     unsafe {
                         let weights = weights.as_ptr().add(vector * LANES);
-                        let block = padded * F::STEP;
-                        f.accumulate::<P, N>(&mut acc, input, block, channels, weights);
+                        let block = padded * F::PLACES;
+                        accumulate_blocks(f, &mut acc, input, block, channels, weights, block);
                         for p in 0..P {
                             for n in 0..N {
                                 let at = p * CHUNK + (vector + n) * LANES;

@@ -5,10 +5,9 @@
 //! eight bits (an rms error of 4.0 times a direct convolution's in bfloat16; the canonical points, 5.7
 //! times).
 
-use super::form::{Form, FormKernel, InForm, Vector};
-use crate::gemm::CHUNK;
-use crate::gemm::pairs::{PAIRS, add_products};
-use crate::simd::{Arithmetic, LANES, PairKernel, Pairs, Simd};
+use super::form::{Form, FormKernel, InForm};
+use crate::gemm::Sums;
+use crate::simd::{Arithmetic, PairKernel, Pairs};
 
 const A: f32 = 2.0 / 3.0;
 const B: f32 = 1.5;
@@ -61,67 +60,28 @@ pub(in super::super) fn output_1d<T: Arithmetic>(s: T, m: [T::V; 6]) -> [T::V; 4
     ]
 }
 
-/// Products of pairs.
-#[derive(Clone, Copy)]
-struct Rounded(Pairs);
-
 impl<K: FormKernel> PairKernel for InForm<K> {
     #[inline(always)]
     fn run(self, pairs: Pairs) {
-        self.0.run(Rounded(pairs));
+        self.0.run(pairs);
     }
 }
 
-impl Form for Rounded {
-    type S = crate::simd::avx512::Avx512;
-    const STEP: usize = PAIRS;
-
+/// Products of pairs, the rest in the f32 of the same CPU.
+impl Form for Pairs {
     #[inline(always)]
-    fn simd(self) -> Self::S {
-        self.0.f32()
+    fn input_1d(self, values: [Sums<Self>; 6]) -> [Sums<Self>; 6] {
+        input_1d(self.f32(), values)
     }
 
     #[inline(always)]
-    fn input_1d(self, values: [Vector<Self>; 6]) -> [Vector<Self>; 6] {
-        input_1d(self.simd(), values)
+    fn output_1d(self, sums: [Sums<Self>; 6]) -> [Sums<Self>; 4] {
+        output_1d(self.f32(), sums)
     }
 
     #[inline(always)]
-    fn output_1d(self, sums: [Vector<Self>; 6]) -> [Vector<Self>; 4] {
-        output_1d(self.simd(), sums)
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, out: *mut f32, point: Vector<Self>, valid: usize) {
+    unsafe fn put(self, out: *mut f32, point: Sums<Self>, valid: usize) {
         // SAFETY: promised by the caller.
-        unsafe { self.0.narrow(point, valid, out.cast()) };
-    }
-
-    #[inline(always)]
-    unsafe fn accumulate<const P: usize, const N: usize>(
-        self,
-        acc: &mut [[Vector<Self>; N]; P],
-        input: *const f32,
-        stride: usize,
-        channels: usize,
-        weights: *const f32,
-    ) {
-        let s = self.simd();
-        let mut local = *acc;
-        let mut w = weights.cast::<u32>();
-        for block in 0..channels.div_ceil(LANES) {
-            let block_input = input.wrapping_add(block * stride);
-            for pair in 0..PAIRS {
-                s.prefetch(block_input.wrapping_add(stride + pair * LANES));
-                // SAFETY: the caller promises that every tile's pairs and the row of weights are
-                // readable.
-                unsafe {
-                    let values = block_input.cast::<u32>().add(pair);
-                    add_products(self.0, &mut local, values, PAIRS, w);
-                    w = w.add(CHUNK);
-                }
-            }
-        }
-        *acc = local;
+        unsafe { self.narrow(point, valid, out.cast()) };
     }
 }

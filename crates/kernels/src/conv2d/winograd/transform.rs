@@ -5,8 +5,10 @@
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop)]
 
-use super::POINTS;
 use crate::simd::Arithmetic;
+
+/// Points of a 6x6 tile.
+pub(in super::super) const POINTS: usize = 36;
 
 /// The transform of six input values along one axis.
 #[inline(always)]

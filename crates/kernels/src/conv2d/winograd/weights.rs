@@ -3,11 +3,10 @@
 // See gemm: no iterators or closures over vectors.
 #![allow(clippy::needless_range_loop)]
 
-use super::super::Conv2dSpec;
-use super::POINTS;
+use super::super::spec::Conv2dSpec;
 #[cfg(target_arch = "x86_64")]
 use super::rounded;
-use super::transform::{CANONICAL, weights_2d};
+use super::transform::{CANONICAL, POINTS, weights_2d};
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::gemm::CHUNK;
 #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,11 @@
 //! The crate's one error type.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
+#[cfg(feature = "cuda")]
+pub use cuda::CudaError;
+
 /// Why a kernel refused to run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,7 +41,7 @@ pub enum Error {
     /// A GPU cannot be used.
     #[cfg(feature = "cuda")]
     #[error(transparent)]
-    Cuda(#[from] crate::cuda::CudaError),
+    Cuda(#[from] CudaError),
 }
 
 impl Error {
