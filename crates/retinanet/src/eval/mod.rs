@@ -1,5 +1,10 @@
 //! COCO box AP and AR, the same doubles that pycocotools computes.
 //!
+//! Written here, not taken from the crate `hotcoco`: its 1.3.1 has pycocotools' bits too, except where an annotation
+//! has the id 0, which pycocotools reads as no match and `hotcoco` on purpose does not. It also scores much of what
+//! is refused here (boxes that are not finite, annotations of unlisted images), so that only matching and averaging
+//! could go, for three more crates in the build.
+//!
 //! ```
 //! use retinanet::eval::{CocoDetection, GroundTruth};
 //!
