@@ -9,7 +9,7 @@ use super::cuda::boxes_on_gpu;
 use crate::Result;
 use crate::image::{Image, Transformed};
 use crate::model::RetinaNet;
-use crate::model::plan::{Canvas, Observer, Predictions, Workspace};
+use crate::model::plan::{Canvas, Map, Observer, Predictions, Workspace};
 use crate::postprocess::{BlockedLevel, ImageSizes, ScoredBox};
 
 /// What a detector computes with.
@@ -75,7 +75,7 @@ fn boxes_on_cpu(
 /// Threshold, top-k, box decoding, clipping, NMS, and back to the image's pixels.
 fn postprocess(
     model: &RetinaNet,
-    found: &Predictions,
+    found: &Predictions<Map>,
     input: &Transformed,
 ) -> Result<Vec<ScoredBox>> {
     let grids: Vec<_> = found.cls_logits.iter().map(|map| map.shape().size()).collect();

@@ -1,101 +1,102 @@
 //! How many multiply-adds each stage of the network needs.
 
-use super::fpn::ExtraBlocks;
-use super::resnet::ResidualBlock;
-use super::{PredictionHead, RetinaNet};
+use std::cell::Cell;
+
+use super::RetinaNet;
+use super::plan::{Backend, FeatureMap, Observer, Then};
 use crate::Result;
-use crate::ops::Conv2d;
+use crate::ops::{Conv2d, GroupNorm, MaxPool2d, Relu, UpsampleAdd};
 
-/// Counts convolutions; norms, additions and pooling are not counted.
-struct Count(u64);
+/// A map without values: channels, height and width.
+#[derive(Debug, Clone, Copy)]
+struct Extent([usize; 3]);
 
-impl Count {
-    /// Adds a convolution of an input of this size; returns its output's size.
-    fn conv(&mut self, conv: &Conv2d, input: [usize; 2]) -> Result<[usize; 2]> {
-        let spec = conv.spec();
-        let output = spec.output_size(input)?;
-        let weights = spec.weights()? as u64;
-        let pixels = (output[0] as u64).saturating_mul(output[1] as u64);
-        self.0 = self.0.saturating_add(weights.saturating_mul(pixels));
-        Ok(output)
+impl FeatureMap for Extent {
+    fn shape(&self) -> [usize; 3] {
+        self.0
     }
 
-    fn block(&mut self, block: &ResidualBlock, input: [usize; 2]) -> Result<[usize; 2]> {
-        if let Some(downsample) = &block.downsample {
-            self.conv(downsample, input)?;
+    fn to_chw(&self) -> Result<Vec<f32>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Counts convolutions; norms, additions and pooling are not counted.
+struct Count<'a>(&'a Cell<u64>);
+
+impl Backend for Count<'_> {
+    type Canvas<'a> = Extent;
+    type Map = Extent;
+
+    fn stem(&mut self, conv: &Conv2d, canvases: &[Extent]) -> Result<Vec<Extent>> {
+        self.conv(conv, canvases, Then::Relu)
+    }
+
+    fn conv(
+        &mut self,
+        conv: &Conv2d,
+        inputs: &[Extent],
+        _: Then<'_, Extent>,
+    ) -> Result<Vec<Extent>> {
+        let spec = conv.spec();
+        let weights = spec.weights()? as u64;
+        let outputs = inputs.iter().map(|Extent([_, height, width])| {
+            let [height, width] = spec.output_size([*height, *width])?;
+            let pixels = (height as u64).saturating_mul(width as u64);
+            self.0.set(self.0.get().saturating_add(weights.saturating_mul(pixels)));
+            Ok(Extent([spec.out_channels, height, width]))
+        });
+        outputs.collect()
+    }
+
+    fn group_norm_relu(&mut self, _: &GroupNorm, _: &mut [Extent]) -> Result<()> {
+        Ok(())
+    }
+
+    fn max_pool(&mut self, pool: &MaxPool2d, inputs: &[Extent]) -> Result<Vec<Extent>> {
+        let outputs = inputs.iter().map(|Extent([channels, height, width])| {
+            let [height, width] = pool.spec.output_size([*height, *width])?;
+            Ok(Extent([*channels, height, width]))
+        });
+        outputs.collect()
+    }
+
+    fn relu(&mut self, _: &Relu, inputs: &[Extent]) -> Result<Vec<Extent>> {
+        Ok(inputs.to_vec())
+    }
+
+    fn upsample_add(&mut self, _: &UpsampleAdd, _: &[Extent], _: &mut [Extent]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes what was counted since the stage before.
+struct Stages<'a> {
+    count: &'a Cell<u64>,
+    stages: Vec<(String, u64)>,
+}
+
+impl Observer for Stages<'_> {
+    fn stage(&mut self, stage: &str, _: &[&dyn FeatureMap]) -> Result<()> {
+        if stage != "input" {
+            self.stages.push((stage.to_owned(), self.count.take()));
         }
-        let inner = block.inner.iter().try_fold(input, |size, conv| self.conv(conv, size))?;
-        self.conv(&block.last, inner)
+        Ok(())
     }
 }
 
 impl RetinaNet {
     /// The multiply-adds of the convolutions of each stage, for one canvas of `size` (height, width),
     /// as a plain convolution needs them: the stages are those of
-    /// [`Detector::profile_network`](crate::Detector::profile_network), in its order.
+    /// [`Detector::profile_network`](crate::Detector::profile_network), in its order. Levels that are
+    /// computed together count, as they are timed, at the first of them.
     ///
     /// # Errors
     /// The canvas is too small for the network.
     pub fn multiply_adds(&self, size: [usize; 2]) -> Result<Vec<(String, u64)>> {
-        let mut stages = Vec::new();
-        let mut count = Count(0);
-        let mut stage = |name: String, count: &mut Count| {
-            stages.push((name, std::mem::replace(&mut count.0, 0)));
-        };
-        let mut current = count.conv(&self.backbone.stem, size)?;
-        stage("stem".to_owned(), &mut count);
-        current = self.backbone.max_pool.spec.output_size(current)?;
-        stage("pool".to_owned(), &mut count);
-        let mut returned = Vec::new();
-        let names = self.backbone_names();
-        for (blocks, layer) in self.backbone.layers.iter().zip(1..) {
-            for block in blocks {
-                current = count.block(block, current)?;
-            }
-            if self.backbone.returned_layers.contains(&layer) {
-                stage(names[returned.len()].clone(), &mut count);
-                returned.push(current);
-            } else {
-                stage(format!("layer{layer}"), &mut count);
-            }
-        }
-        let names = self.pyramid_names();
-        let mut levels = returned.clone();
-        let convs = self.fpn.inner_blocks.iter().zip(&self.fpn.layer_blocks);
-        for ((inner, layer), (size, name)) in convs.zip(returned.iter().zip(&names)) {
-            count.conv(inner, *size)?;
-            count.conv(layer, *size)?;
-            stage(name.clone(), &mut count);
-        }
-        if let (ExtraBlocks::P6P7 { p6, p7, .. }, Some(deepest)) =
-            (&self.fpn.extra_blocks, returned.last())
-        {
-            let p6 = count.conv(p6, *deepest)?;
-            stage(names[levels.len()].clone(), &mut count);
-            levels.push(p6);
-            levels.push(count.conv(p7, p6)?);
-            stage(names[levels.len() - 1].clone(), &mut count);
-        } else if let (ExtraBlocks::MaxPool(pool), Some(deepest)) =
-            (&self.fpn.extra_blocks, returned.last())
-        {
-            levels.push(pool.spec.output_size(*deepest)?);
-            stage(names[levels.len() - 1].clone(), &mut count);
-        }
-        let heads = [
-            (&self.head.classification_head, "logits"),
-            (&self.head.regression_head, "regression"),
-        ];
-        for (head, kind) in heads {
-            let PredictionHead { convs, output } = head;
-            for size in &levels {
-                convs.iter().try_fold(*size, |size, (conv, _)| count.conv(conv, size))?;
-            }
-            stage(format!("{kind}/tower"), &mut count);
-            for (size, name) in levels.iter().zip(&names) {
-                count.conv(output, *size)?;
-                stage(format!("{kind}/{name}"), &mut count);
-            }
-        }
-        Ok(stages)
+        let count = Cell::new(0);
+        let mut stages = Stages { count: &count, stages: Vec::new() };
+        self.run(&[Extent([3, size[0], size[1]])], &mut Count(&count), &mut stages)?;
+        Ok(stages.stages)
     }
 }

@@ -1,11 +1,12 @@
 //! The feature pyramid network and its extra levels.
 
-use candle_core::{Module, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, build_each, same_conv};
+use super::plan::{Backend, Then, Walk, over_tensors};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
@@ -207,38 +208,57 @@ impl Fpn {
     /// # Errors
     /// When `maps` are not the backbone's maps, finest first.
     pub fn forward(&self, maps: &[Tensor]) -> candle_core::Result<Vec<Tensor>> {
-        let wrong_count = || {
-            candle_core::Error::wrap(ModelError::Input {
+        if maps.len() != self.inner_blocks.len() {
+            return Err(candle_core::Error::wrap(ModelError::Input {
                 what: "the list of backbone maps",
                 shape: vec![maps.len()],
                 expected: format!("{} maps", self.inner_blocks.len()),
-            })
-        };
-        if maps.len() != self.inner_blocks.len() {
-            return Err(wrong_count());
+            }));
         }
-        let deepest = maps.last().ok_or_else(wrong_count)?;
-        let mut levels = Vec::with_capacity(maps.len() + 2);
-        let mut coarser: Option<Tensor> = None;
+        let stages = maps.iter().map(|map| vec![map.clone()]).collect();
+        over_tensors(|walk| Ok(self.walk(walk, stages, &[])?.concat()))
+    }
+
+    /// All levels' maps, finest first: [level][image]. `names` are what the observer is told.
+    pub(crate) fn walk<B: Backend>(
+        &self,
+        walk: &mut Walk<'_, B>,
+        stages: Vec<Vec<B::Map>>,
+        names: &[String],
+    ) -> Result<Vec<Vec<B::Map>>> {
+        let mut levels: Vec<Vec<B::Map>> = Vec::new();
+        let mut coarser: Vec<B::Map> = Vec::new();
         let blocks = self.inner_blocks.iter().zip(&self.layer_blocks);
-        for (map, (inner, layer)) in maps.iter().zip(blocks).rev() {
-            let mut merged = inner.forward(map)?;
-            if let Some(coarser) = &coarser {
-                merged = self.upsample_add.forward(coarser, &merged)?;
+        for (stage, (inner, layer)) in stages.iter().zip(blocks).rev() {
+            let mut merged = walk.backend.conv(inner, stage, Then::Nothing)?;
+            if !coarser.is_empty() {
+                walk.backend.upsample_add(&self.upsample_add, &coarser, &mut merged)?;
             }
-            levels.push(layer.forward(&merged)?);
-            coarser = Some(merged);
+            levels.push(walk.backend.conv(layer, &merged, Then::Nothing)?);
+            walk.replace(&mut coarser, merged);
         }
-        let top = levels[0].clone();
+        walk.backend.give_all(coarser);
         levels.reverse();
+        let (top, deepest) = (levels.last(), stages.last());
+        let (Some(top), Some(deepest)) = (top, deepest) else { return Ok(Vec::new()) };
         match &self.extra_blocks {
             ExtraBlocks::P6P7 { p6, p7, relu, from_pyramid } => {
-                let p6 = p6.forward(if *from_pyramid { &top } else { deepest })?;
-                let p7 = p7.forward(&relu.forward(&p6)?)?;
+                let from = if *from_pyramid { top } else { deepest };
+                let p6 = walk.backend.conv(p6, from, Then::Nothing)?;
+                let positive = walk.backend.relu(relu, &p6)?;
+                let p7 = walk.backend.conv(p7, &positive, Then::Nothing)?;
+                walk.backend.give_all(positive);
                 levels.extend([p6, p7]);
             }
-            ExtraBlocks::MaxPool(pool) => levels.push(pool.forward(&top)?),
+            ExtraBlocks::MaxPool(pool) => {
+                let pooled = walk.backend.max_pool(pool, top)?;
+                levels.push(pooled);
+            }
             ExtraBlocks::None => {}
+        }
+        walk.backend.give_all(stages.into_iter().flatten());
+        for (name, level) in names.iter().zip(&levels) {
+            walk.observe(name, level)?;
         }
         Ok(levels)
     }

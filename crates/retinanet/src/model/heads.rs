@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ModelError;
 use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
+use super::plan::{Backend, Then, Walk, over_tensors};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, GroupNorm};
@@ -148,14 +149,34 @@ impl Module for PredictionHead {
     /// # Errors
     /// When `features` is not f32 (N, channels, H, W) on the CPU.
     fn forward(&self, features: &Tensor) -> candle_core::Result<Tensor> {
-        let mut x = features.clone();
+        let level = std::slice::from_ref(features);
+        over_tensors(|walk| Ok(self.walk(walk, level, "")?.remove(0)))
+    }
+}
+
+impl PredictionHead {
+    /// The predictions of every map; the observer is told of the tower as `{kind}/tower`.
+    pub(crate) fn walk<B: Backend>(
+        &self,
+        walk: &mut Walk<'_, B>,
+        pyramid: &[B::Map],
+        kind: &str,
+    ) -> Result<Vec<B::Map>> {
+        let mut current: Vec<B::Map> = Vec::new();
         for (conv, norm) in &self.convs {
-            x = match norm {
-                Some(norm) => norm.forward_relu(&conv.forward(&x)?)?,
-                None => conv.forward_relu(&x)?,
-            };
+            let from = if current.is_empty() { pyramid } else { &current };
+            let then = if norm.is_none() { Then::Relu } else { Then::Nothing };
+            let mut output = walk.backend.conv(conv, from, then)?;
+            if let Some(norm) = norm {
+                walk.backend.group_norm_relu(norm, &mut output)?;
+            }
+            walk.replace(&mut current, output);
         }
-        self.output.forward(&x)
+        walk.observe(&format!("{kind}/tower"), &current)?;
+        let from = if current.is_empty() { pyramid } else { &current };
+        let output = walk.backend.conv(&self.output, from, Then::Nothing)?;
+        walk.backend.give_all(current);
+        Ok(output)
     }
 }
 

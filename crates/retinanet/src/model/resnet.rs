@@ -1,12 +1,13 @@
 //! The backbone: ResNet v1.5 up to the last stage that is needed.
 
-use candle_core::{Module, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::batch_norm::BatchNormConfig;
 use super::conv_site::{ConvSite, build_each, same_conv};
+use super::plan::{Backend, Then, Walk, over_tensors};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec};
@@ -92,6 +93,11 @@ impl From<ResNetDepth> for u32 {
     }
 }
 
+/// The level of `layer{layer}`'s output: a level-n map has one pixel for 2^n input pixels.
+fn level_of(layer: usize) -> usize {
+    layer + 1
+}
+
 /// Which ResNet, and which of its stages are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,7 +137,7 @@ impl ResNetConfig {
 
     /// The level of each returned map: a level-n map has one pixel for 2^n input pixels.
     pub fn returned_levels(&self) -> Vec<usize> {
-        self.returned_layers.iter().map(|layer| layer + 1).collect()
+        self.returned_layers.iter().copied().map(level_of).collect()
     }
 
     /// # Errors
@@ -262,17 +268,22 @@ impl ResidualBlock {
     }
 }
 
-impl Module for ResidualBlock {
-    fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+impl ResidualBlock {
+    fn walk<B: Backend>(&self, walk: &mut Walk<'_, B>, input: &[B::Map]) -> Result<Vec<B::Map>> {
         let shortcut = match &self.downsample {
-            Some(conv) => conv.forward(input)?,
-            None => input.clone(),
+            Some(conv) => Some(walk.backend.conv(conv, input, Then::Nothing)?),
+            None => None,
         };
-        let mut x = input.clone();
+        let mut current: Vec<B::Map> = Vec::new();
         for conv in &self.inner {
-            x = conv.forward_relu(&x)?;
+            let from = if current.is_empty() { input } else { &current };
+            let output = walk.backend.conv(conv, from, Then::Relu)?;
+            walk.replace(&mut current, output);
         }
-        self.last.forward_add_relu(&x, &shortcut)
+        let residuals = shortcut.as_deref().unwrap_or(input);
+        let output = walk.backend.conv(&self.last, &current, Then::AddRelu(residuals))?;
+        walk.backend.give_all(current.into_iter().chain(shortcut.into_iter().flatten()));
+        Ok(output)
     }
 }
 
@@ -316,14 +327,36 @@ impl ResNet {
     /// # Errors
     /// When `images` is not f32 (N, 3, H, W) on the CPU with at least one pixel.
     pub fn forward(&self, images: &Tensor) -> candle_core::Result<Vec<Tensor>> {
-        let mut x = self.max_pool.forward(&self.stem.forward_relu(images)?)?;
-        let mut returned = Vec::with_capacity(self.returned_layers.len());
+        let images = std::slice::from_ref(images);
+        over_tensors(|walk| Ok(self.walk(walk, images)?.concat()))
+    }
+
+    /// The returned stages' maps, finest first: [stage][image].
+    pub(crate) fn walk<B: Backend>(
+        &self,
+        walk: &mut Walk<'_, B>,
+        canvases: &[B::Canvas<'_>],
+    ) -> Result<Vec<Vec<B::Map>>> {
+        let stem = walk.backend.stem(&self.stem, canvases)?;
+        walk.observe("stem", &stem)?;
+        let mut current = walk.backend.max_pool(&self.max_pool, &stem)?;
+        walk.backend.give_all(stem);
+        walk.observe("pool", &current)?;
+        let mut returned: Vec<Vec<B::Map>> = Vec::new();
         for (blocks, layer) in self.layers.iter().zip(1..) {
             for block in blocks {
-                x = block.forward(&x)?;
+                let input = match returned.last() {
+                    Some(last) if current.is_empty() => last,
+                    _ => &current,
+                };
+                let output = block.walk(walk, input)?;
+                walk.replace(&mut current, output);
             }
             if self.returned_layers.contains(&layer) {
-                returned.push(x.clone());
+                walk.observe(&format!("C{}", level_of(layer)), &current)?;
+                returned.push(std::mem::take(&mut current));
+            } else {
+                walk.observe(&format!("layer{layer}"), &current)?;
             }
         }
         Ok(returned)

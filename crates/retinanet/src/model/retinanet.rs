@@ -3,10 +3,11 @@
 use candle_core::{Module, Tensor};
 use candle_nn::VarBuilder;
 
+use super::plan::{Backend, Observer, Predictions, Walk};
 use super::tensor_spec::TensorSpec;
 use super::{
-    AnchorGenerator, Features, Fpn, LevelAnchors, ModelError, ResNet, RetinaNetConfig,
-    RetinaNetHead, RetinaNetOutput, heads,
+    AnchorGenerator, Features, Fpn, LevelAnchors, ModelError, PredictionHead, ResNet,
+    RetinaNetConfig, RetinaNetHead, RetinaNetOutput, heads,
 };
 use crate::Result;
 use crate::ops::{Arithmetic, Level};
@@ -155,7 +156,7 @@ impl RetinaNet {
         features: &Features,
         input_size: [usize; 2],
     ) -> candle_core::Result<RetinaNetOutput> {
-        let run = |head: &super::PredictionHead| -> candle_core::Result<Vec<Tensor>> {
+        let run = |head: &PredictionHead| -> candle_core::Result<Vec<Tensor>> {
             let maps = features.pyramid.iter();
             maps.map(|(_, map)| head.forward(map)).collect()
         };
@@ -177,6 +178,48 @@ impl RetinaNet {
         let features = self.features(images)?;
         let (_, _, h, w) = images.dims4()?;
         self.predict(&features, [h, w])
+    }
+
+    /// The predictions for each canvas: bit for bit those of [`RetinaNet::forward`] on it alone.
+    ///
+    /// # Errors
+    /// A canvas is too small, or what the observer reports.
+    pub(crate) fn run<B: Backend>(
+        &self,
+        canvases: &[B::Canvas<'_>],
+        backend: &mut B,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Predictions<B::Map>>> {
+        if canvases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut walk = Walk { backend, observer };
+        walk.observe("input", canvases)?;
+        let stages = self.backbone.walk(&mut walk, canvases)?;
+        let names = self.pyramid_names();
+        // The images of each level, level by level.
+        let pyramid: Vec<B::Map> =
+            self.fpn.walk(&mut walk, stages, &names)?.into_iter().flatten().collect();
+        let images = canvases.len();
+        let mut by_image = |head: &PredictionHead, kind: &str| -> Result<Vec<Vec<B::Map>>> {
+            let output = head.walk(&mut walk, &pyramid, kind)?;
+            for (name, level) in names.iter().zip(output.chunks(images)) {
+                walk.observe(&format!("{kind}/{name}"), level)?;
+            }
+            let mut by_image: Vec<Vec<B::Map>> =
+                (0..images).map(|_| Vec::with_capacity(names.len())).collect();
+            for (i, map) in output.into_iter().enumerate() {
+                by_image[i % images].push(map);
+            }
+            Ok(by_image)
+        };
+        let cls_logits = by_image(&self.head.classification_head, "logits")?;
+        let regression = by_image(&self.head.regression_head, "regression")?;
+        walk.backend.give_all(pyramid);
+        let pairs = cls_logits.into_iter().zip(regression);
+        Ok(pairs
+            .map(|(cls_logits, bbox_regression)| Predictions { cls_logits, bbox_regression })
+            .collect())
     }
 
     /// The anchors of every level for a padded canvas and the levels' maps, all [height, width].

@@ -4,7 +4,8 @@ use retinanet_kernels::conv2d::{Input, Item};
 use retinanet_kernels::layout::BlockedShape;
 use retinanet_kernels::{norm, pointwise, pool, upsample};
 
-use super::{Backend, FeatureMap, Map, Workspace};
+use super::backend::{Backend, FeatureMap, Then};
+use super::workspace::{Map, Workspace};
 use crate::Result;
 use crate::ops::{Conv2d, GroupNorm, MaxPool2d, Relu, UpsampleAdd};
 
@@ -23,10 +24,6 @@ impl FeatureMap for Canvas<'_> {
     fn to_chw(&self) -> Result<Vec<f32>> {
         Ok(self.data.to_vec())
     }
-
-    fn wait(&self) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl FeatureMap for Map {
@@ -37,10 +34,6 @@ impl FeatureMap for Map {
 
     fn to_chw(&self) -> Result<Vec<f32>> {
         Map::to_chw(self)
-    }
-
-    fn wait(&self) -> Result<()> {
-        Ok(())
     }
 }
 
@@ -53,29 +46,23 @@ impl Backend for Workspace {
             .iter()
             .map(|canvas| Input::Planar { data: canvas.data, size: canvas.size })
             .collect();
-        convolve(self, conv, &inputs, None, true)
+        convolve(self, conv, &inputs, Then::Relu)
     }
 
-    fn conv(
-        &mut self,
-        conv: &Conv2d,
-        inputs: &[Map],
-        residuals: Option<&[Map]>,
-        relu: bool,
-    ) -> Result<Vec<Map>> {
+    fn conv(&mut self, conv: &Conv2d, inputs: &[Map], then: Then<'_, Map>) -> Result<Vec<Map>> {
         if conv.on_cpu()?.takes_planar() {
             // Fewer than sixteen channels, as only a small pyramid of one's own has.
             let planes = inputs.iter().map(Map::to_chw).collect::<Result<Vec<_>>>()?;
             let sizes = inputs.iter().map(|map| map.shape().size());
             let inputs: Vec<_> =
                 planes.iter().zip(sizes).map(|(data, size)| Input::Planar { data, size }).collect();
-            return convolve(self, conv, &inputs, residuals, relu);
+            return convolve(self, conv, &inputs, then);
         }
         let inputs = inputs
             .iter()
             .map(|map| Ok(Input::Blocked(map.as_ref()?)))
             .collect::<Result<Vec<_>>>()?;
-        convolve(self, conv, &inputs, residuals, relu)
+        convolve(self, conv, &inputs, then)
     }
 
     fn group_norm_relu(&mut self, norm: &GroupNorm, maps: &mut [Map]) -> Result<()> {
@@ -132,8 +119,7 @@ fn convolve(
     workspace: &mut Workspace,
     conv: &Conv2d,
     inputs: &[Input<'_>],
-    residuals: Option<&[Map]>,
-    relu: bool,
+    then: Then<'_, Map>,
 ) -> Result<Vec<Map>> {
     let kernel = conv.on_cpu()?;
     let mut outputs = Vec::with_capacity(inputs.len());
@@ -143,9 +129,9 @@ fn convolve(
     }
     let mut items = Vec::with_capacity(inputs.len());
     for (i, (input, output)) in inputs.iter().zip(&mut outputs).enumerate() {
-        let residual = residuals.map(|maps| maps[i].as_ref()).transpose()?;
+        let residual = then.residual(i).map(Map::as_ref).transpose()?;
         items.push(Item { input: *input, residual, output: output.as_mut()? });
     }
-    kernel.forward(&mut items, relu)?;
+    kernel.forward(&mut items, then.relu())?;
     Ok(outputs)
 }

@@ -6,7 +6,7 @@ use retinanet_kernels::pointwise::{Function, map_cuda};
 use retinanet_kernels::pool::max_pool2d_cuda;
 use retinanet_kernels::upsample::upsample_nearest_add_cuda;
 
-use super::{Backend, FeatureMap};
+use super::backend::{Backend, FeatureMap, Then};
 use crate::Result;
 use crate::ops::{Conv2d, GroupNorm, MaxPool2d, Relu, UpsampleAdd};
 
@@ -33,21 +33,14 @@ impl Backend for OnGpu {
     type Map = Map;
 
     fn stem(&mut self, conv: &Conv2d, canvases: &[Map]) -> Result<Vec<Map>> {
-        self.conv(conv, canvases, None, true)
+        self.conv(conv, canvases, Then::Relu)
     }
 
-    fn conv(
-        &mut self,
-        conv: &Conv2d,
-        inputs: &[Map],
-        residuals: Option<&[Map]>,
-        relu: bool,
-    ) -> Result<Vec<Map>> {
-        let residual = |i: usize| residuals.map(|maps| &maps[i]);
+    fn conv(&mut self, conv: &Conv2d, inputs: &[Map], then: Then<'_, Map>) -> Result<Vec<Map>> {
         let items = inputs.iter().enumerate();
         let items: Vec<_> =
-            items.map(|(i, input)| CudaItem { input, residual: residual(i) }).collect();
-        Ok(conv.on_gpu()?.forward(&items, relu)?)
+            items.map(|(i, input)| CudaItem { input, residual: then.residual(i) }).collect();
+        Ok(conv.on_gpu()?.forward(&items, then.relu())?)
     }
 
     fn group_norm_relu(&mut self, norm: &GroupNorm, maps: &mut [Map]) -> Result<()> {
@@ -67,9 +60,5 @@ impl Backend for OnGpu {
             upsample_nearest_add_cuda(coarser, finer)?;
         }
         Ok(())
-    }
-
-    fn give_all(&mut self, maps: impl IntoIterator<Item = Map>) {
-        maps.into_iter().for_each(drop);
     }
 }

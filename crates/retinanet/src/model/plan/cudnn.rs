@@ -5,7 +5,7 @@ use retinanet_kernels::cudnn::{
     CudnnGpu, CudnnItem, Map, max_pool2d_cudnn, relu_cudnn, upsample_nearest_add_cudnn,
 };
 
-use super::{Backend, FeatureMap, Predictions};
+use super::backend::{Backend, FeatureMap, Predictions, Then};
 use crate::Result;
 use crate::ops::{Conv2d, GroupNorm, MaxPool2d, Relu, UpsampleAdd};
 
@@ -33,21 +33,14 @@ impl Backend for OnCudnn<'_> {
 
     fn stem(&mut self, conv: &Conv2d, canvases: &[cuda::Map]) -> Result<Vec<Map>> {
         let inputs = Map::from_canonical(self.0.format(), canvases)?;
-        self.conv(conv, &inputs, None, true)
+        self.conv(conv, &inputs, Then::Relu)
     }
 
-    fn conv(
-        &mut self,
-        conv: &Conv2d,
-        inputs: &[Map],
-        residuals: Option<&[Map]>,
-        relu: bool,
-    ) -> Result<Vec<Map>> {
-        let residual = |i: usize| residuals.map(|maps| &maps[i]);
+    fn conv(&mut self, conv: &Conv2d, inputs: &[Map], then: Then<'_, Map>) -> Result<Vec<Map>> {
         let items = inputs.iter().enumerate();
         let items: Vec<_> =
-            items.map(|(i, input)| CudnnItem { input, residual: residual(i) }).collect();
-        Ok(conv.on_cudnn(self.0)?.forward(&items, relu)?)
+            items.map(|(i, input)| CudnnItem { input, residual: then.residual(i) }).collect();
+        Ok(conv.on_cudnn(self.0)?.forward(&items, then.relu())?)
     }
 
     fn group_norm_relu(&mut self, norm: &GroupNorm, maps: &mut [Map]) -> Result<()> {
@@ -64,10 +57,6 @@ impl Backend for OnCudnn<'_> {
 
     fn upsample_add(&mut self, _: &UpsampleAdd, coarser: &[Map], finer: &mut [Map]) -> Result<()> {
         Ok(upsample_nearest_add_cudnn(coarser, finer)?)
-    }
-
-    fn give_all(&mut self, maps: impl IntoIterator<Item = Map>) {
-        maps.into_iter().for_each(drop);
     }
 }
 
