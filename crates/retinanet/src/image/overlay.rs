@@ -1,4 +1,4 @@
-//! Boxes and captions drawn onto a copy of the picture.
+//! Masks, boxes and captions drawn onto a copy of the picture.
 
 mod canvas;
 mod caption;
@@ -29,7 +29,7 @@ impl<'a> From<&'a Detection> for OverlayBox<'a> {
 }
 
 /// How to draw. `None` takes a size that suits the picture.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OverlayStyle {
     /// The width of the boxes' lines in pixels; by default 1 and a further one per 400 pixels of the
     /// picture's short side.
@@ -39,6 +39,16 @@ pub struct OverlayStyle {
     pub text_height: Option<usize>,
     /// Leave the captions out.
     pub without_captions: bool,
+    /// How much of the label's colour the masks put over the picture: from 0, no masks, to 1, nothing
+    /// of the picture left. It is rounded to 255ths; what lies outside is held within, and a NaN is 0.
+    /// By default 0.35.
+    pub mask_opacity: f32,
+}
+
+impl Default for OverlayStyle {
+    fn default() -> Self {
+        Self { line_width: None, text_height: None, without_captions: false, mask_opacity: 0.35 }
+    }
 }
 
 /// Draws boxes with captions (`label score`) onto a copy of the picture.
@@ -64,6 +74,18 @@ pub fn draw(image: &Image, boxes: &[OverlayBox<'_>], style: &OverlayStyle) -> Im
     let line = style.line_width.unwrap_or(1 + short / 400).clamp(1, short);
     let text = style.text_height.unwrap_or(9 + short / 60).clamp(1, short.max(9));
     let rects: Vec<Rect> = boxes.iter().map(|one| canvas.rect_of(&one.in_image)).collect();
+    // The cast holds what is outside 0..=255 within it and makes a NaN 0.
+    let coverage = (style.mask_opacity * 255.0).round() as u8;
+    if coverage > 0 {
+        for one in boxes.iter().rev() {
+            let (rows, columns) = one.in_image.pixels(image.height(), image.width());
+            for y in rows {
+                for x in columns.clone() {
+                    canvas.blend(x, y, coverage, color(one.label_id));
+                }
+            }
+        }
+    }
     for (one, &rect) in boxes.iter().zip(&rects).rev() {
         canvas.outline(rect, line, color(one.label_id));
     }
@@ -127,14 +149,53 @@ mod tests {
     }
 
     #[test]
-    fn the_box_is_outlined_in_its_labels_colour_and_left_open() {
-        let style = OverlayStyle { without_captions: true, ..Default::default() };
+    fn the_box_is_outlined_in_its_labels_colour_and_left_open_without_a_mask() {
+        let style =
+            OverlayStyle { without_captions: true, mask_opacity: 0.0, ..Default::default() };
         let drawn = draw(&grey(100, 80), &[person([20.5, 30.0, 60.0, 70.0])], &style);
         for (x, y) in [(20, 30), (20, 69), (59, 30), (59, 69), (40, 30)] {
             assert_eq!(pixel(&drawn, x, y), color(1), "({x}, {y})");
         }
         for (x, y) in [(40, 50), (10, 10), (62, 72)] {
             assert_eq!(pixel(&drawn, x, y), [90; 3], "({x}, {y})");
+        }
+    }
+
+    /// `over` mixed over `under` by `coverage` 255ths, to the nearest.
+    fn mixed(under: [u8; 3], over: [u8; 3], coverage: u32) -> [u8; 3] {
+        std::array::from_fn(|channel| {
+            let (under, over) = (u32::from(under[channel]), u32::from(over[channel]));
+            ((under * (255 - coverage) + over * coverage + 127) / 255) as u8
+        })
+    }
+
+    #[test]
+    fn the_mask_is_the_filled_box_and_the_best_lies_on_top() {
+        let best = person([10.0, 10.0, 40.0, 40.0]);
+        let worst = OverlayBox { label_id: 18, ..person([20.0, 20.0, 60.0, 60.0]) };
+        let style = OverlayStyle { without_captions: true, ..Default::default() };
+        let drawn = draw(&grey(100, 80), &[best, worst], &style);
+        // 0.35 is 89 255ths.
+        let below = mixed([90; 3], color(18), 89);
+        assert_eq!(pixel(&drawn, 15, 15), mixed([90; 3], color(1), 89), "the best alone");
+        assert_eq!(pixel(&drawn, 50, 50), below, "the worst alone");
+        assert_eq!(pixel(&drawn, 30, 30), mixed(below, color(1), 89), "both");
+        assert_eq!(pixel(&drawn, 39, 30), color(1), "an outline above the masks");
+        assert_eq!(pixel(&drawn, 30, 20), color(18), "the worst's outline above the best's mask");
+        assert_eq!(pixel(&drawn, 60, 50), [90; 3], "outside");
+    }
+
+    #[test]
+    fn opacities_beyond_0_and_1_are_held_within() {
+        let inside = |mask_opacity| {
+            let style = OverlayStyle { without_captions: true, mask_opacity, ..Default::default() };
+            pixel(&draw(&grey(50, 50), &[person([10.0, 10.0, 40.0, 40.0])], &style), 25, 25)
+        };
+        for none in [0.0, -0.0, -1.0, f32::NEG_INFINITY, f32::NAN, 0.001] {
+            assert_eq!(inside(none), [90; 3], "{none}");
+        }
+        for all in [1.0, 2.0, f32::INFINITY] {
+            assert_eq!(inside(all), color(1), "{all}");
         }
     }
 
