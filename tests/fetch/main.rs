@@ -66,7 +66,7 @@ fn options(folder: &Path) -> FetchOptions {
 
 fn fetch(entry: &ManifestEntry, options: &FetchOptions) -> Result<FetchedFile, FetchError> {
     retinanet::weights::fetch(entry, options).map_err(|error| match error {
-        retinanet::Error::Fetch(error) => error,
+        retinanet::weights::Error::Fetch(error) => error,
         other => panic!("not a fetch error: {other}"),
     })
 }

@@ -94,6 +94,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<retinanet::weights::Error> for Failure {
+    fn from(error: retinanet::weights::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
 /// Prints a failure to standard error and turns the outcome into the process's exit code.
 pub fn report(outcome: Outcome) -> ExitCode {
     let exit = match outcome {

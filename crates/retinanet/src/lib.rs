@@ -62,7 +62,6 @@ pub mod determinism;
 mod device;
 pub mod error;
 pub mod eval;
-pub mod files;
 pub mod image;
 pub mod labels;
 pub mod model;
@@ -79,6 +78,6 @@ pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, StageVal
 pub use determinism::Determinism;
 pub use device::Device;
 pub use error::{Error, Result};
-pub use files::WriteError;
 pub use image::{Image, Mask};
 pub use overlay::OverlayStyle;
+pub use retinanet_checkpoint::{WriteError, files};

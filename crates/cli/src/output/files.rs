@@ -59,5 +59,6 @@ pub fn check_target(file: Option<&Path>) -> Outcome<()> {
 
 /// Writes a text file whole or not at all.
 pub fn write_text(path: &Path, text: &str) -> Outcome<()> {
-    Ok(interrupt::finish(|| retinanet::files::write_whole(path, text.as_bytes()))?)
+    Ok(interrupt::finish(|| retinanet::files::write_whole(path, text.as_bytes()))
+        .map_err(retinanet::Error::from)?)
 }

@@ -105,13 +105,13 @@ impl Source {
             IdentifiedAs::RetinanetResnet50FpnV2 => Some(Architecture::RetinanetResnet50FpnV2),
             IdentifiedAs::Unknown { .. } => None,
         };
-        let asked = self.architecture.or(entry.map(|entry| entry.architecture));
+        let asked = self.architecture.or(entry.map(|entry| entry.model.architecture));
         if let (Some(asked), Some(found)) = (asked, found)
             && asked != found
         {
             return Err(clash(asked, identity.to_string()).into());
         }
-        let stated = entry.and_then(|entry| entry.norm_eps);
+        let stated = entry.and_then(|entry| entry.model.norm_eps);
         let mut config = match asked.or(found) {
             Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
             Some(Architecture::RetinanetResnet50FpnV2) => RetinaNetConfig::resnet50_fpn_v2(),
@@ -134,17 +134,20 @@ impl Source {
         config: &RetinaNetConfig,
         entry: Option<&ManifestEntry>,
     ) -> Result<Categories> {
-        let categories =
-            match (&self.categories, &config.categories, entry.map(|entry| &entry.categories)) {
-                (Some(categories), ..) => categories.clone(),
-                (None, Some(names), _) => Categories::new(names.iter().cloned())?,
-                (None, None, Some(ManifestCategories::Names(names))) => {
-                    Categories::new(names.iter().cloned())?
-                }
-                (None, None, Some(ManifestCategories::CocoV1)) => Categories::coco_v1(),
-                _ if config.num_classes == Categories::coco_v1().len() => Categories::coco_v1(),
-                _ => Categories::unnamed(config.num_classes)?,
-            };
+        let categories = match (
+            &self.categories,
+            &config.categories,
+            entry.map(|entry| &entry.model.categories),
+        ) {
+            (Some(categories), ..) => categories.clone(),
+            (None, Some(names), _) => Categories::new(names.iter().cloned())?,
+            (None, None, Some(ManifestCategories::Names(names))) => {
+                Categories::new(names.iter().cloned())?
+            }
+            (None, None, Some(ManifestCategories::CocoV1)) => Categories::coco_v1(),
+            _ if config.num_classes == Categories::coco_v1().len() => Categories::coco_v1(),
+            _ => Categories::unnamed(config.num_classes)?,
+        };
         check_categories(&categories, config)?;
         Ok(categories)
     }

@@ -7,6 +7,7 @@ mod data;
 mod detector;
 mod determinism;
 mod eval;
+mod identity;
 mod image;
 mod label;
 mod model;
@@ -18,6 +19,7 @@ pub use data::DataError;
 pub use detector::DetectorError;
 pub use determinism::{DeterminismError, SettingProblem};
 pub use eval::EvalError;
+pub use identity::IdentityError;
 pub use image::ImageError;
 pub use label::{LabelError, MAX_CATEGORIES, MAX_NAME_BYTES};
 pub use model::ModelError;
@@ -34,16 +36,19 @@ pub enum Error {
     Image(#[from] ImageError),
     /// A file could not be written.
     #[error(transparent)]
-    Write(#[from] crate::files::WriteError),
+    Write(#[from] retinanet_checkpoint::WriteError),
     /// A label is not one of the model's categories.
     #[error(transparent)]
     Label(#[from] LabelError),
     /// A checkpoint could not be read, does not fit the model, or is damaged.
     #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsError),
+    Weights(#[from] retinanet_checkpoint::WeightsError),
     /// A checkpoint could not be found or downloaded.
     #[error(transparent)]
-    Fetch(#[from] crate::weights::FetchError),
+    Fetch(#[from] retinanet_checkpoint::FetchError),
+    /// A checkpoint does not tell something that its model needs.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A detector cannot be built as asked.
     #[error(transparent)]
     Detector(#[from] DetectorError),
@@ -74,6 +79,17 @@ pub enum Error {
     /// candle reported an error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl From<retinanet_checkpoint::Error> for Error {
+    fn from(error: retinanet_checkpoint::Error) -> Self {
+        use retinanet_checkpoint::Error as File;
+        match error {
+            File::Weights(error) => Self::Weights(error),
+            File::Fetch(error) => Self::Fetch(error),
+            File::Write(error) => Self::Write(error),
+        }
+    }
 }
 
 /// A `Result` with this crate's [`enum@Error`].

@@ -174,7 +174,7 @@ impl Receipt {
     /// # Errors
     /// [`WriteError`](crate::WriteError).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::files::write_whole(path, self.to_json()?.as_bytes())
+        Ok(crate::files::write_whole(path, self.to_json()?.as_bytes())?)
     }
 
     /// What it was computed with.

@@ -1,50 +1,22 @@
-//! Converting any readable checkpoint to safetensors with canonical names.
+//! Converting any readable checkpoint to safetensors with torchvision's names.
 
 use std::path::Path;
 
-use super::checkpoint::{Checkpoint, SOURCE_SHA256_KEY};
-use super::safetensors_write::{TensorData, save_safetensors};
+use super::checkpoint::Checkpoint;
+use crate::error::Result;
 
 /// Reads a checkpoint in any container and writes it as safetensors.
 ///
 /// Tensors keep their element type and bits and get torchvision's current names; parts that belong
-/// to no detector are left out (see [`Checkpoint::ignored`]). Metadata is kept, and
-/// `source_sha256` added, which tells a published file also after conversion. Returns the
-/// checkpoint that was read.
+/// to no detector are left out (see [`ignored`](retinanet_checkpoint::Checkpoint::ignored)). Metadata
+/// is kept, and `source_sha256` added, which tells a published file also after conversion. Returns
+/// the checkpoint that was read.
 ///
 /// # Errors
 ///
-/// Those of [`Checkpoint::open`] and [`save_safetensors`].
-pub fn convert(input: impl AsRef<Path>, output: impl AsRef<Path>) -> crate::Result<Checkpoint> {
+/// Those of [`Checkpoint::open`] and [`save_safetensors`](retinanet_checkpoint::save_safetensors).
+pub fn convert(input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Checkpoint> {
     let checkpoint = Checkpoint::open(input)?;
     checkpoint.save(output)?;
     Ok(checkpoint)
-}
-
-impl Checkpoint {
-    /// Writes the checkpoint as safetensors, as [`convert`] does.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`save_safetensors`].
-    pub fn save(&self, output: impl AsRef<Path>) -> crate::Result<()> {
-        let tensors: Vec<TensorData<'_>> = self
-            .entries()
-            .iter()
-            .map(|(name, entry)| TensorData {
-                name,
-                dtype: entry.raw.dtype,
-                shape: &entry.raw.shape,
-                bytes: &entry.raw.bytes,
-            })
-            .collect();
-        let mut metadata = self.metadata().clone();
-        // A second conversion keeps what the first one wrote.
-        if !metadata.contains_key(SOURCE_SHA256_KEY) {
-            metadata.insert(SOURCE_SHA256_KEY.into(), self.sha256().into());
-            metadata.insert("source_format".into(), self.format().to_string());
-        }
-        metadata.entry("format".into()).or_insert_with(|| "pt".into());
-        save_safetensors(output, &tensors, &metadata)
-    }
 }

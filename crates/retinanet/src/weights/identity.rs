@@ -1,7 +1,9 @@
 //! What a set of tensors is: which architecture, how many classes, which batch-norm eps.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
+
+use retinanet_checkpoint::{Checkpoint, ExpectedTensor, Mismatch, Shapes};
 
 /// The architecture a checkpoint belongs to, told from its tensors' names and shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +52,13 @@ pub(super) fn published_eps(sha256: &str) -> Option<f64> {
 }
 
 impl Identity {
-    /// Looks at canonical names and their shapes.
-    pub(super) fn of(shapes: &BTreeMap<&str, &[usize]>, self_described: bool) -> Self {
+    /// Looks at the names and shapes of a file, and at its metadata.
+    pub(super) fn of(file: &Checkpoint) -> Self {
+        Self::of_shapes(&file.shapes(), file.metadata().contains_key(CONFIG_KEY))
+    }
+
+    /// Looks at torchvision's names and their shapes.
+    fn of_shapes(shapes: &Shapes<'_>, self_described: bool) -> Self {
         let first_side = |name| shapes.get(name).and_then(|shape| shape.first().copied());
         let anchors_per_location = first_side("head.regression_head.bbox_reg.weight")
             .filter(|channels| channels % 4 == 0)
@@ -71,7 +78,7 @@ impl Identity {
     }
 }
 
-fn torchvision_model(shapes: &BTreeMap<&str, &[usize]>) -> Result<IdentifiedAs, &'static str> {
+fn torchvision_model(shapes: &Shapes<'_>) -> Result<IdentifiedAs, &'static str> {
     let has = |name: &str| shapes.contains_key(name);
     let side =
         |name: &str, side: usize| shapes.get(name).and_then(|shape| shape.get(side)).copied();
@@ -115,6 +122,41 @@ impl fmt::Display for Identity {
     }
 }
 
+/// What a file and the model whose tensors it lacks seem to be, and what to do.
+pub(super) fn diagnosis(
+    file: &Checkpoint,
+    expected: &[ExpectedTensor],
+    mismatch: &Mismatch,
+) -> String {
+    let wanted: Shapes<'_> =
+        expected.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+    let (file, model) = (Identity::of(file), Identity::of_shapes(&wanted, false));
+    let logits = BTreeSet::from([
+        "head.classification_head.cls_logits.bias",
+        "head.classification_head.cls_logits.weight",
+    ]);
+    let only_logits = mismatch.missing.is_empty()
+        && mismatch.unexpected.is_empty()
+        && mismatch.mis_shaped.iter().all(|tensor| logits.contains(tensor.name.as_str()));
+    if let (true, Some(in_file), Some(in_model)) =
+        (only_logits, file.num_classes, model.num_classes)
+        && in_file != in_model
+    {
+        return format!(
+            "The file has {in_file} classes (the background counts), the model {in_model}: \
+             set num_classes to {in_file}, or give weights trained for {in_model}"
+        );
+    }
+    let known =
+        |identity: &Identity| !matches!(identity.architecture, IdentifiedAs::Unknown { .. });
+    if known(&file) && file.architecture != model.architecture {
+        return format!(
+            "The file is {file}, the model is {model}: choose the architecture of the file"
+        );
+    }
+    format!("The file looks like {file}, the model like {model}: check that they belong together")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,10 +171,10 @@ mod tests {
             ("head.regression_head.bbox_reg.weight", &[36, 256, 3, 3]),
         ];
         let identity = |p6: &[usize], tower: &'static str| {
-            let mut shapes = BTreeMap::from(common);
+            let mut shapes = Shapes::from(common);
             shapes.insert("backbone.fpn.extra_blocks.p6.weight", p6);
             shapes.insert(tower, &[256]);
-            Identity::of(&shapes, false)
+            Identity::of_shapes(&shapes, false)
         };
         let v1 = identity(&[256, 256, 3, 3], "head.classification_head.conv.0.0.bias");
         assert_eq!(v1.to_string(), "a retinanet_resnet50_fpn with 91 classes");
@@ -141,7 +183,10 @@ mod tests {
         assert_eq!(v2.architecture, IdentifiedAs::RetinanetResnet50FpnV2);
         let mixed = identity(&[256, 2048, 3, 3], "head.classification_head.conv.0.0.bias");
         assert!(matches!(mixed.architecture, IdentifiedAs::Unknown { .. }), "{mixed}");
-        assert_eq!(Identity::of(&BTreeMap::new(), true).architecture, IdentifiedAs::SelfDescribed);
+        assert_eq!(
+            Identity::of_shapes(&Shapes::new(), true).architecture,
+            IdentifiedAs::SelfDescribed
+        );
     }
 
     #[test]
@@ -149,11 +194,11 @@ mod tests {
         for (logits, boxes) in
             [(&[819][..], &[0][..]), (&[820], &[36]), (&[], &[36]), (&[9], &[35])]
         {
-            let shapes = BTreeMap::from([
+            let shapes = Shapes::from([
                 ("head.classification_head.cls_logits.weight", logits),
                 ("head.regression_head.bbox_reg.weight", boxes),
             ]);
-            assert_eq!(Identity::of(&shapes, false).num_classes, None);
+            assert_eq!(Identity::of_shapes(&shapes, false).num_classes, None);
         }
     }
 }

@@ -14,19 +14,23 @@ pub enum Naming {
     Unrecognised,
 }
 
-impl std::fmt::Display for Naming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Naming {
+    /// What it is called.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Self::Torchvision => "torchvision",
             Self::TorchvisionOld => "torchvision (older names)",
             Self::HubMirror => "hub mirror",
             Self::Unrecognised => "not recognised",
-        })
+        }
     }
 }
 
-/// Prefixes that wrappers put in front of every name: data parallelism, compilation, trainers.
-const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
+impl std::fmt::Display for Naming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// One translation.
 enum Rule {
@@ -87,27 +91,10 @@ impl Rule {
     }
 }
 
-/// How the names of one checkpoint are translated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Renaming {
-    pub(super) naming: Naming,
-    /// The wrappers in front of every name.
-    pub(super) prefix: String,
-}
-
-impl Renaming {
-    /// Recognises the spelling from the names that exist.
+impl Naming {
+    /// Recognises the spelling from the names that exist, which have no wrappers.
     pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let mut prefix = String::new();
-        while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| {
-            let mut stripped =
-                names.clone().map(|name| name[prefix.len()..].strip_prefix(**wrapper));
-            stripped.clone().next().is_some() && stripped.all(|name| name.is_some())
-        }) {
-            prefix.push_str(wrapper);
-        }
-        let bare = names.map(|name| &name[prefix.len()..]);
-        let any = |test: &dyn Fn(&str) -> bool| bare.clone().any(test);
+        let any = |test: &dyn Fn(&str) -> bool| names.clone().any(test);
         let current = any(&|name| name.starts_with("backbone.body.") || name.starts_with("head."));
         let mirror = any(&|name| {
             name.starts_with("fpn.")
@@ -115,27 +102,25 @@ impl Renaming {
                 || name.starts_with("regression_head.")
         });
         let old = any(&|name| OLD.iter().any(|rule| rule.apply(name).is_some()));
-        let naming = match (old, current, mirror) {
-            (true, _, _) => Naming::TorchvisionOld,
-            (_, true, _) => Naming::Torchvision,
-            (_, _, true) => Naming::HubMirror,
-            _ => Naming::Unrecognised,
-        };
-        Self { naming, prefix }
+        match (old, current, mirror) {
+            (true, _, _) => Self::TorchvisionOld,
+            (_, true, _) => Self::Torchvision,
+            (_, _, true) => Self::HubMirror,
+            _ => Self::Unrecognised,
+        }
     }
 
-    /// The canonical name of a stored one, or why the tensor is ignored.
-    pub(super) fn apply(&self, stored: &str) -> Result<String, &'static str> {
-        let bare = stored.strip_prefix(self.prefix.as_str()).unwrap_or(stored);
-        let rules: &[Rule] = match self.naming {
-            Naming::TorchvisionOld => &OLD,
-            Naming::HubMirror if bare.starts_with(MIRROR_PADDING) => {
+    /// torchvision's current name of a tensor, or why the tensor is ignored.
+    pub(super) fn translate(self, name: &str) -> Result<String, &'static str> {
+        let rules: &[Rule] = match self {
+            Self::TorchvisionOld => &OLD,
+            Self::HubMirror if name.starts_with(MIRROR_PADDING) => {
                 return Err("the ImageNet classifier, no part of a detector");
             }
-            Naming::HubMirror => &MIRROR,
-            Naming::Torchvision | Naming::Unrecognised => &[],
+            Self::HubMirror => &MIRROR,
+            Self::Torchvision | Self::Unrecognised => &[],
         };
-        Ok(rules.iter().find_map(|rule| rule.apply(bare)).unwrap_or_else(|| bare.to_string()))
+        Ok(rules.iter().find_map(|rule| rule.apply(name)).unwrap_or_else(|| name.to_string()))
     }
 }
 
@@ -144,8 +129,8 @@ mod tests {
     use super::*;
 
     fn translated(names: &[&str]) -> (Naming, Vec<Option<String>>) {
-        let renaming = Renaming::recognise(names.iter().copied());
-        (renaming.naming, names.iter().map(|name| renaming.apply(name).ok()).collect())
+        let naming = Naming::recognise(names.iter().copied());
+        (naming, names.iter().map(|name| naming.translate(name).ok()).collect())
     }
 
     fn check(naming: Naming, pairs: &[(&str, &str)]) {
@@ -209,17 +194,5 @@ mod tests {
                 ("regression_head.bbox_reg.weight", "head.regression_head.bbox_reg.weight"),
             ],
         );
-    }
-
-    #[test]
-    fn wrappers_are_stripped_only_where_every_name_has_them() {
-        check(
-            Naming::Torchvision,
-            &[
-                ("module._orig_mod.head.a", "head.a"),
-                ("module._orig_mod.backbone.body.b", "backbone.body.b"),
-            ],
-        );
-        check(Naming::Unrecognised, &[("module.a", "module.a"), ("b", "b")]);
     }
 }

@@ -38,8 +38,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         let size = entry.sources.first().and_then(|source| source.size_mib);
         table.row([
             entry.name.clone(),
-            entry.architecture.as_str().to_owned(),
-            entry.reference.as_ref().map_or_else(String::new, |r| format!("{:.1}", r.box_ap)),
+            entry.model.architecture.as_str().to_owned(),
+            entry.model.reference.as_ref().map_or_else(String::new, |r| format!("{:.1}", r.box_ap)),
             size.map_or_else(String::new, |size| format!("{size:.1}")),
             entry.licence.clone(),
             here(entry, &options).0.to_owned(),
@@ -71,8 +71,8 @@ fn as_json(entry: &ManifestEntry, options: &FetchOptions) -> Value {
     let (found, path) = here(entry, options);
     json!({
         "name": entry.name,
-        "architecture": entry.architecture.as_str(),
-        "box_ap": entry.reference.as_ref().map(|reference| reference.box_ap),
+        "architecture": entry.model.architecture.as_str(),
+        "box_ap": entry.model.reference.as_ref().map(|reference| reference.box_ap),
         "size_mib": entry.sources.first().and_then(|source| source.size_mib),
         "licence": entry.licence,
         "note": entry.note,

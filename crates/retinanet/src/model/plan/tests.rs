@@ -1,8 +1,8 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::*;
-use crate::determinism::{Determinism, Purpose};
 use crate::Result;
+use crate::determinism::{Determinism, Purpose};
 use crate::model::RetinaNet;
 use crate::model::{
     AnchorConfig, BatchNormConfig, ExtraLevels, ResNetConfig, ResNetDepth, RetinaNetConfig,
