@@ -1,0 +1,22 @@
+//! Prints SHA-256 of the RGB pixels, width and height of JPEG files, one a line; or the error.
+//!
+//!     cargo run --release -p retinanet-jpeg --example pixels -- FILE...
+
+use sha2::{Digest, Sha256};
+
+fn main() -> std::io::Result<()> {
+    for path in std::env::args_os().skip(1) {
+        let path = std::path::PathBuf::from(path);
+        match retinanet_jpeg::decode_rgb(&std::fs::read(&path)?, &Default::default()) {
+            Ok(image) => {
+                let hash: String = Sha256::digest(&image.pixels)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                println!("{hash} {} {} {}", image.width, image.height, path.display());
+            }
+            Err(error) => println!("error - - {}: {error}", path.display()),
+        }
+    }
+    Ok(())
+}
