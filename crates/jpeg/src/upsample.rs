@@ -166,10 +166,9 @@ mod tests {
     #[test]
     fn rows_are_rounded_down_and_up_in_turn() {
         let rows = [[10, 7], [11, 9]];
-        let row = |y: isize| &rows[y.clamp(0, 1) as usize][..];
-        let mut scratch = Scratch::default();
-        assert_eq!(scratch.upsampled(Upsampling::Rows, 0, 2, row), [10, 7]);
-        assert_eq!(scratch.upsampled(Upsampling::Rows, 1, 2, row), [10, 8]);
-        assert_eq!(scratch.upsampled(Upsampling::Rows, 2, 2, row), [11, 8]);
+        for (y, expected) in [(0, [10, 7]), (1, [10, 8]), (2, [11, 8])] {
+            let row = |y: isize| &rows[y.clamp(0, 1) as usize][..];
+            assert_eq!(Scratch::default().upsampled(Upsampling::Rows, y, 2, row), expected);
+        }
     }
 }
