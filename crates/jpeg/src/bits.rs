@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn values_are_signed_as_the_standard_says() {
-        let mut bits = BitReader::new(&[0b0_1_00_01_10, 0b11_000_111, 0, 0, 0, 0, 0, 0, 0], 0);
+        let mut bits = BitReader::new(&[0b0100_0110, 0b1100_0111, 0, 0, 0, 0, 0, 0, 0], 0);
         bits.refill();
         assert_eq!([bits.take_signed(1), bits.take_signed(1)], [-1, 1]);
         assert_eq!([0; 4].map(|_| bits.take_signed(2)), [-3, -2, 2, 3]);

@@ -226,7 +226,7 @@ mod tests {
         // 0: symbol 0x21; 10: 0x05; then one code each of 11 and 16 bits.
         let counts = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
         let table = Table::new(&definition(counts, &[0x21, 0x05, 0x33, 0x44]), false).unwrap();
-        let data = [0b0_10_11000, 0b000000_11, 0b00000000, 0b1000000_0, 0, 0, 0, 0, 0];
+        let data = [0b0101_1000, 0b0000_0011, 0, 0b1000_0000, 0, 0, 0, 0, 0];
         let mut bits = BitReader::new(&data, 0);
         bits.refill();
         assert_eq!(table.look_up(&bits).value(), Some(1));
