@@ -50,14 +50,20 @@ pub(crate) fn transform(
     if only_first_row && coefficients[1..8].iter().fold(0, |any, &c| any | c) == 0 {
         return fill(input[0][0], samples, stride);
     }
-    let columns = if only_first_row {
+    const PASS1: u32 = CONST_BITS - PASS1_BITS;
+    const PASS2: u32 = CONST_BITS + PASS1_BITS + 3;
+    // Most blocks have low coefficients only, and zeros need no products.
+    let small = input[4..].iter().flatten().fold(0, |any, &c| any | c) == 0
+        && input[..4].iter().flat_map(|row| &row[4..]).fold(0, |any, &c| any | c) == 0;
+    let output = if only_first_row {
         // This shortcut of the vector code wraps where the long way saturates.
-        input[0].map(|value| [value << PASS1_BITS; 8])
+        pass::<PASS2, false>(&input[0].map(|value| [value << PASS1_BITS; 8]))
+    } else if small {
+        pass::<PASS2, true>(&transpose(&pass::<PASS1, true>(&input)))
     } else {
-        transpose(&pass::<{ CONST_BITS - PASS1_BITS }>(&input))
+        pass::<PASS2, false>(&transpose(&pass::<PASS1, false>(&input)))
     };
-    let output = transpose(&pass::<{ CONST_BITS + PASS1_BITS + 3 }>(&columns));
-    for (y, row) in output.iter().enumerate() {
+    for (y, row) in transpose(&output).iter().enumerate() {
         samples[y * stride..][..8].copy_from_slice(&row.map(to_sample));
     }
 }
@@ -78,12 +84,13 @@ fn to_sample(value: i16) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
-/// Eight transforms at once: `input[k][i]` is the k-th coefficient of the i-th. Drops `DESCALE` bits.
+/// Eight transforms at once: `input[k][i]` is the k-th coefficient of the i-th. Drops `DESCALE` bits. `SMALL`
+/// says that only the first four coefficients can be other than zero.
 #[inline(always)]
-fn pass<const DESCALE: u32>(input: &Rows) -> Rows {
+fn pass<const DESCALE: u32, const SMALL: bool>(input: &Rows) -> Rows {
     let mut output: Rows = [[0; 8]; 8];
     for i in 0..8 {
-        let at = |k: usize| input[k][i];
+        let at = |k: usize| if SMALL && k >= 4 { 0 } else { input[k][i] };
         // A product of 16-bit numbers fits, sums of products wrap.
         let times = |value: i16, factor: i32| i32::from(value) * i32::from(factor as i16);
         let dot = |a: i16, factor_a: i32, b: i16, factor_b: i32| {
@@ -127,15 +134,22 @@ fn descale<const BITS: u32>(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
+/// Rows become columns: three times, the rows of the upper half and those of the lower half are
+/// interleaved. Written so that it becomes vector code.
 #[inline(always)]
 fn transpose(rows: &Rows) -> Rows {
-    let mut columns: Rows = [[0; 8]; 8];
-    for (y, column) in columns.iter_mut().enumerate() {
-        for (to, row) in column.iter_mut().zip(rows) {
-            *to = row[y];
-        }
+    interleave(&interleave(&interleave(rows)))
+}
+
+#[inline(always)]
+fn interleave(rows: &Rows) -> Rows {
+    let mut mixed: Rows = [[0; 8]; 8];
+    for i in 0..4 {
+        let (a, b) = (rows[i], rows[i + 4]);
+        mixed[2 * i] = [a[0], b[0], a[1], b[1], a[2], b[2], a[3], b[3]];
+        mixed[2 * i + 1] = [a[4], b[4], a[5], b[5], a[6], b[6], a[7], b[7]];
     }
-    columns
+    mixed
 }
 
 #[cfg(test)]
@@ -220,8 +234,8 @@ mod tests {
             let short = transformed(&coefficients, &quantisation);
             let mut input = [[0; 8]; 8];
             input[0][0] = dc;
-            let columns = transpose(&pass::<11>(&input));
-            let long = transpose(&pass::<18>(&columns));
+            let columns = transpose(&pass::<11, false>(&input));
+            let long = transpose(&pass::<18, false>(&columns));
             assert_eq!(short, std::array::from_fn(|at| to_sample(long[at / 8][at % 8])));
         }
     }
