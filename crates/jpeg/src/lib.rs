@@ -11,9 +11,9 @@
 //! pixels, and [`Rgb::damage`] says so. Where libjpeg or PIL gives up, there is an [`Error`]. Limits are
 //! checked before memory is taken.
 //!
-//! No crate was found to do this without unsafe code: `zune-jpeg` and `jpeg-decoder` do not promise
-//! libjpeg-turbo's pixels, and differ from them. `libjpeg-turbo-rs` promises them, but has unsafe code even
-//! without its vector code, gives no guarantee of memory safety, and is 70,000 lines with an encoder.
+//! No crate was found that does this without unsafe code. `zune-jpeg` and `jpeg-decoder` do not promise
+//! libjpeg-turbo's pixels (the former differs by up to 3); `libjpeg-turbo-rs` 0.9.0 does, but has unsafe code
+//! even without its vector code, says that it gives no guarantee of memory safety, and is 70,000 lines.
 //!
 //! ```
 //! let error = retinanet_jpeg::decode_rgb(b"GIF89a", &retinanet_jpeg::Options::default()).unwrap_err();
