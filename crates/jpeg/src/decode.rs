@@ -1,7 +1,6 @@
 //! From bytes to pixels: the steps in order.
 
 use crate::bits::EOI;
-use crate::color::ColorSpace;
 use crate::entropy::{Block, Entropy};
 use crate::error::{Damage, Error};
 use crate::frame::Frame;
