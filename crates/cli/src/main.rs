@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod detect_options;
 mod exit;
+mod inputs;
 mod interrupt;
 mod output;
 mod progress;

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
-use retinanet::data::{Listing, Shard};
+use retinanet::data::Shard;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
 use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
@@ -104,7 +105,8 @@ pub fn run(args: Args) -> Outcome {
         (_, true) => Existing::Overwrite,
         _ => Existing::Refuse,
     };
-    let listing = Listing::of(&args.inputs)?;
+    args.annotations.as_deref().map_or(Ok(()), refuse_url_or_stdin)?;
+    let listing = files(&args.inputs)?;
     let detector = args.detect.detector()?;
     let config = BatchConfig {
         format: args.format.into(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::inputs::refuse_url_or_stdin;
 use crate::output::{Align, Table, check_target, listed, note, print, write_text};
 use crate::progress::Progress;
 
@@ -77,6 +78,10 @@ struct Report {
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
     check_target(args.save_detections.as_deref())?;
+    let inputs = [Some(&args.annotations), args.images.as_ref(), args.detections.as_ref()];
+    for input in inputs.into_iter().flatten() {
+        refuse_url_or_stdin(input)?;
+    }
     let mut truth = GroundTruth::open(&args.annotations)?;
     let labels = &args.detect.labels;
     let all_categories: Vec<i64> = truth.categories().iter().map(|one| one.id).collect();

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::inputs::{came_from_stdin, refuse_url_or_stdin};
 use crate::output::{print_line, printable, write_json};
 
 /// Re-runs a receipt and compares bit for bit
@@ -49,7 +50,15 @@ Exit codes: 0 same to the bit, 1 different, 2 usage, 3 the comparison cannot be 
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
+    for input in args.image.iter().chain([&args.receipt]) {
+        refuse_url_or_stdin(input)?;
+    }
     let receipt = Receipt::open(&args.receipt)?;
+    if args.image.is_none() && came_from_stdin(&receipt) {
+        return Err(Failure::bad_input(
+            "the receipt's image came from standard input; say where it is now, with --image FILE",
+        ));
+    }
     let mut builder =
         Detector::builder().fetch_options(fetch_options()?).device(args.device.parse()?);
     if let Some(weights) = &args.weights {

@@ -4,6 +4,7 @@ mod files;
 mod inputs;
 mod interruptions;
 mod receipts;
+mod stdin;
 mod tables;
 mod tampering;
 mod usage;
