@@ -8,6 +8,7 @@ use retinanet::determinism::DeterminismError;
 use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
+use crate::limit_options::in_options;
 use crate::output::printable;
 
 /// How a command ended.
@@ -74,7 +75,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
+        let message = in_options(&error.to_string());
         match error {
             Error::Label(_)
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use retinanet::data::Listing;
 use retinanet::determinism::Receipt;
-use retinanet::image::DecodeOptions;
+use retinanet::image::{DecodeLimits, DecodeOptions};
 use retinanet::{Detector, Image};
 
 use crate::exit::{Failure, Outcome};
@@ -96,10 +96,11 @@ impl Input<'_> {
     }
 
     /// Detects in it, on record.
-    pub fn receipt(&self, detector: &Detector) -> Outcome<Receipt> {
+    pub fn receipt(&self, detector: &Detector, limits: &DecodeLimits) -> Outcome<Receipt> {
+        let path = &self.path;
         Ok(match self.content {
-            None => Receipt::create(detector, &self.path)?,
-            Some(content) => Receipt::create_from_bytes(detector, &self.path, content)?,
+            None => Receipt::create_within(detector, path, limits)?,
+            Some(content) => Receipt::create_from_bytes_within(detector, path, content, limits)?,
         })
     }
 }

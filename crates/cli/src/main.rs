@@ -6,6 +6,7 @@ mod detect_options;
 mod exit;
 mod inputs;
 mod interrupt;
+mod limit_options;
 mod output;
 mod progress;
 

@@ -14,6 +14,7 @@ use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
 use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
+use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
 
@@ -23,8 +24,9 @@ const FAILURES_SHOWN: usize = 20;
 /// Detects in any number of images into one file that can be continued and split
 ///
 /// Memory does not grow with the number of images. An image that cannot be read is a line with its
-/// error, and the exit code at the end is 3. OUT.run.json, beside OUT, keeps what decides the
-/// result: `--resume` goes on only with the same configuration, weights and list.
+/// error, and the exit code at the end is 3; `--resume` does not try it again. OUT.run.json, beside
+/// OUT, keeps what decides the result: `--resume` goes on only with the same configuration, weights
+/// and list.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -67,6 +69,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub detect: DetectOptions,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -116,6 +121,7 @@ pub fn run(args: Args) -> Outcome {
         extras: args.pictures.kinds(),
         existing,
         workers: args.workers,
+        limits: args.limits.limits(),
     };
     let total = shard.share_of(listing.len());
     let mut bar = Progress::new(total as u64, "images");
@@ -149,7 +155,7 @@ pub fn run(args: Args) -> Outcome {
             if let Some(error) = progress.error {
                 failures += 1;
                 if failures <= FAILURES_SHOWN {
-                    bar.around(|| complain(error));
+                    bar.around(|| complain(&in_options(error)));
                 }
             }
             ControlFlow::Continue(())

@@ -11,6 +11,7 @@ use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
 use crate::inputs::{Input, Inputs};
 use crate::interrupt;
+use crate::limit_options::LimitOptions;
 use crate::output::{
     Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, one_line, print,
 };
@@ -38,6 +39,9 @@ pub struct Args {
     /// Write a receipt for each image, which `retinanet verify` re-runs
     #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
     pub receipt: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -55,8 +59,8 @@ Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
-    let decode = DecodeOptions::default();
-    let inputs = Inputs::of(&args.inputs, decode.limits.max_file_bytes)?;
+    let decode = args.limits.decode();
+    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes)?;
     let detector = args.detect.detector()?;
     let mut json = JsonArray::new(args.json.as_deref());
     let table = args.json.as_deref() != Some(Path::new("-"));
@@ -96,7 +100,7 @@ fn one(
     let all = match &args.receipt {
         None => detector.detect(&image)?,
         Some(folder) => {
-            let receipt = input.receipt(detector)?;
+            let receipt = input.receipt(detector, &decode.limits)?;
             let to = OutputPaths::new(folder).beside(input.relative, ".receipt.json")?;
             interrupt::finish(|| receipt.save(to))?;
             receipt.detections().clone()

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{came_from_stdin, refuse_url_or_stdin};
+use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{print_line, printable, write_json};
 
 /// Re-runs a receipt and compares bit for bit
@@ -39,6 +40,9 @@ pub struct Args {
     /// Write the verdict as JSON; `-` is standard output, in place of words
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -67,11 +71,12 @@ pub fn run(args: Args) -> Outcome {
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }
-    let verification = receipt.verify(builder, args.image.as_deref())?;
+    let verification =
+        receipt.verify_within(builder, args.image.as_deref(), &args.limits.limits())?;
     let exit = if verification.is_same() { Exit::Done } else { Exit::CheckFailed };
     let told = match &args.json {
         Some(path) => write_json(path, &as_json(&verification)),
-        None => print_line(&printable(&verification.to_string())),
+        None => print_line(&printable(&in_options(&verification.to_string()))),
     };
     match told {
         // The verdict is the exit code, whether or not anyone reads on.
@@ -85,7 +90,7 @@ fn as_json(verification: &Verification) -> serde_json::Value {
     json!({
         "same": verification.is_same(),
         "stages": verification.stages,
-        "differences": differences.map(ToString::to_string).collect::<Vec<_>>(),
+        "differences": differences.map(|one| in_options(&one.to_string())).collect::<Vec<_>>(),
         "receipt": verification.there,
         "here": verification.here,
     })

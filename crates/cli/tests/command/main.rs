@@ -3,6 +3,7 @@
 mod files;
 mod inputs;
 mod interruptions;
+mod limits;
 mod receipts;
 mod stdin;
 mod tables;
