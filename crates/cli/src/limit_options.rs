@@ -14,9 +14,9 @@ const ADVICE: [(&str, &str); 4] = [
 
 /// Limits of the images that are read; no answer depends on them, only whether there is one.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits, for images that are to be trusted")]
+#[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// The most pixels of an image, width times height
+    /// The most pixels of an image, width times height; raise it for images that are to be trusted
     #[arg(long, value_name = "N", value_parser = positive())]
     #[arg(default_value_t = DecodeLimits::default().max_pixels)]
     pub max_pixels: u64,

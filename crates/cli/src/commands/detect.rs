@@ -51,8 +51,8 @@ const EXAMPLES: &str = "Examples:
   curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
 
 Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
-b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The
-image from standard input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png.
+b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The image from standard
+input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png.
 
 Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still done)";
 

@@ -1,6 +1,7 @@
 //! One image from standard input, and URLs.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -23,12 +24,11 @@ fn an_image_from_standard_input_has_the_answer_of_its_file() {
     let expected: Value =
         serde_json::from_str(&run_in(folder.path(), &arguments).succeeded().out).unwrap();
     // A pipe, whose length nobody knows.
-    let mut cat = std::process::Command::new("cat");
-    let mut cat = cat.arg(&file).stdout(Stdio::piped()).spawn().unwrap();
-    let mut piped = command();
-    piped.stdin(cat.stdout.take().unwrap()).current_dir(folder.path());
-    let ran = Ran::from(piped.args(["detect", "--json", "-", "-"]).output().unwrap()).succeeded();
-    assert!(cat.wait().unwrap().success());
+    let mut child = command();
+    child.args(["detect", "--json", "-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(&file).unwrap()).unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap()).succeeded();
     let found: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(found[0]["image"], "-");
     assert_eq!(found[0]["digest"], expected[0]["digest"]);
