@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{batch, bench, detect, env, eval, generate, merge, verify, weights};
 use crate::exit::Outcome;
@@ -48,8 +48,8 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Env(args) => env::run(args),
-            Self::Completions(args) => generate::completions(&args),
-            Self::Man(args) => generate::man(&args),
+            Self::Completions(args) => generate::completions(&args, Cli::command()),
+            Self::Man(args) => generate::man(&args, Cli::command()),
         }
     }
 }

@@ -8,7 +8,8 @@ use retinanet::determinism::DeterminismError;
 use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
-use crate::output::printable;
+use crate::limit_options::in_options;
+use crate::text::printable;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
+        let message = in_options(&error.to_string());
         match error {
             Error::Label(_)
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })

@@ -4,9 +4,12 @@ mod args;
 mod commands;
 mod detect_options;
 mod exit;
+mod inputs;
 mod interrupt;
+mod limit_options;
 mod output;
 mod progress;
+mod text;
 
 use std::process::ExitCode;
 

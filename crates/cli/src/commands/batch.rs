@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
-use retinanet::data::{Listing, Shard};
+use retinanet::data::Shard;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
+use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
 
@@ -22,8 +24,9 @@ const FAILURES_SHOWN: usize = 20;
 /// Detects in any number of images into one file that can be continued and split
 ///
 /// Memory does not grow with the number of images. An image that cannot be read is a line with its
-/// error, and the exit code at the end is 3. OUT.run.json, beside OUT, keeps what decides the
-/// result: `--resume` goes on only with the same configuration, weights and list.
+/// error, and the exit code at the end is 3; `--resume` does not try it again. OUT.run.json, beside
+/// OUT, keeps what decides the result: `--resume` goes on only with the same configuration, weights
+/// and list.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -66,6 +69,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub detect: DetectOptions,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -104,7 +110,8 @@ pub fn run(args: Args) -> Outcome {
         (_, true) => Existing::Overwrite,
         _ => Existing::Refuse,
     };
-    let listing = Listing::of(&args.inputs)?;
+    args.annotations.as_deref().map_or(Ok(()), refuse_url_or_stdin)?;
+    let listing = files(&args.inputs)?;
     let detector = args.detect.detector()?;
     let config = BatchConfig {
         format: args.format.into(),
@@ -114,6 +121,7 @@ pub fn run(args: Args) -> Outcome {
         extras: args.pictures.kinds(),
         existing,
         workers: args.workers,
+        limits: args.limits.limits(),
     };
     let total = shard.share_of(listing.len());
     let mut bar = Progress::new(total as u64, "images");
@@ -147,7 +155,7 @@ pub fn run(args: Args) -> Outcome {
             if let Some(error) = progress.error {
                 failures += 1;
                 if failures <= FAILURES_SHOWN {
-                    bar.around(|| complain(error));
+                    bar.around(|| complain(&in_options(error)));
                 }
             }
             ControlFlow::Continue(())

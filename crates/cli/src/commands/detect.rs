@@ -4,24 +4,25 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use retinanet::batch::Record;
-use retinanet::data::Listing;
-use retinanet::receipt::Receipt;
-use retinanet::{Detections, Detector, Image};
+use retinanet::image::DecodeOptions;
+use retinanet::{Detections, Detector};
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::inputs::{Input, Inputs};
 use crate::interrupt;
-use crate::output::{
-    Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, one_line, print,
-};
+use crate::limit_options::LimitOptions;
+use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, print};
 use crate::progress::Progress;
+use crate::text::one_line;
 
 /// Finds objects in images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt)
-    #[arg(required = true, value_name = "IMAGE|DIR|GLOB", value_hint = ValueHint::AnyPath)]
+    /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt);
+    /// `-`, alone, is one image from standard input
+    #[arg(required = true, value_name = "IMAGE|DIR|GLOB|-", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -37,34 +38,37 @@ pub struct Args {
     /// Write a receipt for each image, which `retinanet verify` re-runs
     #[arg(long, value_name = "DIR", help_heading = "Output", value_hint = ValueHint::DirPath)]
     pub receipt: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
   retinanet detect photo.jpg
   retinanet detect --label person --score-threshold 0.5 --overlay drawn photos/
   retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
+  curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
 
 Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
-b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png.
+b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The image from standard
+input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png.
 
 Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still done)";
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
-    let listing = Listing::of(&args.inputs)?;
+    let decode = args.limits.decode();
+    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes)?;
     let detector = args.detect.detector()?;
-    let here = std::env::current_dir().unwrap_or_default();
     let mut json = JsonArray::new(args.json.as_deref());
     let table = args.json.as_deref() != Some(Path::new("-"));
-    let mut progress = Progress::new(listing.len() as u64, "images");
+    let mut progress = Progress::new(inputs.len() as u64, "images");
     let mut exit = Exit::Done;
-    for index in 0..listing.len() {
-        // As the user would write it: what is below the current folder without that folder's path.
-        let whole = listing.path(index);
-        let path = whole.strip_prefix(&here).unwrap_or(&whole);
-        let name = path.to_string_lossy();
-        match one(&detector, &args, path, listing.relative_path(index)) {
+    for index in 0..inputs.len() {
+        let input = inputs.get(index);
+        let name = input.name();
+        match one(&detector, &args, &input, &decode) {
             Ok(found) => {
                 json.push(&Record::found(&name, &found)?)?;
                 if table {
@@ -85,19 +89,24 @@ pub fn run(args: Args) -> Outcome {
 }
 
 /// Detects in one image and writes the files asked for.
-fn one(detector: &Detector, args: &Args, path: &Path, relative: &Path) -> Outcome<Detections> {
-    let image = Image::open(path)?;
+fn one(
+    detector: &Detector,
+    args: &Args,
+    input: &Input<'_>,
+    decode: &DecodeOptions,
+) -> Outcome<Detections> {
+    let image = input.image(decode)?;
     let all = match &args.receipt {
         None => detector.detect(&image)?,
         Some(folder) => {
-            let receipt = Receipt::create(detector, path)?;
-            let to = OutputPaths::new(folder).beside(relative, ".receipt.json")?;
+            let receipt = input.receipt(detector, &decode.limits)?;
+            let to = OutputPaths::new(folder).beside(input.relative, ".receipt.json")?;
             interrupt::finish(|| receipt.save(to))?;
             receipt.detections().clone()
         }
     };
     let found = args.detect.select(&all)?;
-    args.pictures.write(relative, &image, &found)?;
+    args.pictures.write(input.relative, &image, &found)?;
     Ok(found)
 }
 

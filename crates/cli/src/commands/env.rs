@@ -10,7 +10,8 @@ use retinanet::ops::Level;
 
 use crate::detect_options::Mode;
 use crate::exit::{Exit, Outcome};
-use crate::output::{print, printable, write_json};
+use crate::output::{print, write_json};
+use crate::text::printable;
 
 /// Shows versions, CPU level, threads, features, GPU, and settings that would break determinism
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use retinanet::eval::{CategoryMap, CocoDetection, CocoScores, Evaluation, GroundTruth};
-use retinanet::image::DecodeOptions;
 use serde::Serialize;
 
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::inputs::refuse_url_or_stdin;
+use crate::limit_options::LimitOptions;
 use crate::output::{Align, Table, check_target, listed, note, print, write_text};
 use crate::progress::Progress;
 
@@ -44,6 +45,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "detections")]
     pub save_detections: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -77,6 +81,10 @@ struct Report {
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
     check_target(args.save_detections.as_deref())?;
+    let inputs = [Some(&args.annotations), args.images.as_ref(), args.detections.as_ref()];
+    for input in inputs.into_iter().flatten() {
+        refuse_url_or_stdin(input)?;
+    }
     let mut truth = GroundTruth::open(&args.annotations)?;
     let labels = &args.detect.labels;
     let all_categories: Vec<i64> = truth.categories().iter().map(|one| one.id).collect();
@@ -134,7 +142,7 @@ fn score_model(args: &Args, mut truth: GroundTruth, folder: &Path) -> Outcome<Re
     let map = CategoryMap::new(detector.categories(), &truth)?;
     let mut detections = Vec::new();
     let mut progress = Progress::new(truth.images().len() as u64, "images");
-    let options = DecodeOptions::default();
+    let options = args.limits.decode();
     for image in truth.images() {
         let found = detector.detect(&image.open(folder, &options)?)?;
         detections.extend(map.translate(image.id, &found));

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use clap::{CommandFactory, ValueHint};
+use clap::ValueHint;
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::print;
@@ -35,27 +34,26 @@ pub struct ManArgs {
 }
 
 /// Prints a completion script.
-pub fn completions(args: &CompletionsArgs) -> Outcome {
+pub fn completions(args: &CompletionsArgs, mut command: clap::Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "retinanet", &mut script);
+    clap_complete::generate(args.shell, &mut command, "retinanet", &mut script);
     print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }
 
 /// Prints or writes manual pages.
-pub fn man(args: &ManArgs) -> Outcome {
+pub fn man(args: &ManArgs, command: clap::Command) -> Outcome {
     let failed =
         |error: io::Error| Failure::bad_input(format!("the manual cannot be written: {error}"));
     match &args.dir {
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed)?;
+            clap_mangen::Man::new(command).render(&mut page).map_err(failed)?;
             print(&String::from_utf8_lossy(&page))?;
         }
         Some(folder) => {
             std::fs::create_dir_all(folder).map_err(failed)?;
-            interrupt::finish(|| clap_mangen::generate_to(Cli::command(), folder))
-                .map_err(failed)?;
+            interrupt::finish(|| clap_mangen::generate_to(command, folder)).map_err(failed)?;
         }
     }
     Ok(Exit::Done)

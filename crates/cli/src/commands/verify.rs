@@ -9,7 +9,10 @@ use serde_json::json;
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{print_line, printable, write_json};
+use crate::inputs::{came_from_stdin, refuse_url_or_stdin};
+use crate::limit_options::{LimitOptions, in_options};
+use crate::output::{print_line, write_json};
+use crate::text::printable;
 
 /// Re-runs a receipt and compares bit for bit
 #[derive(Debug, clap::Args)]
@@ -38,6 +41,9 @@ pub struct Args {
     /// Write the verdict as JSON; `-` is standard output, in place of words
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub limits: LimitOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -49,7 +55,15 @@ Exit codes: 0 same to the bit, 1 different, 2 usage, 3 the comparison cannot be 
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
+    for input in args.image.iter().chain([&args.receipt]) {
+        refuse_url_or_stdin(input)?;
+    }
     let receipt = Receipt::open(&args.receipt)?;
+    if args.image.is_none() && came_from_stdin(&receipt) {
+        return Err(Failure::bad_input(
+            "the receipt's image came from standard input; say where it is now, with --image FILE",
+        ));
+    }
     let mut builder =
         Detector::builder().fetch_options(fetch_options()?).device(args.device.parse()?);
     if let Some(weights) = &args.weights {
@@ -58,11 +72,12 @@ pub fn run(args: Args) -> Outcome {
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }
-    let verification = receipt.verify(builder, args.image.as_deref())?;
+    let verification =
+        receipt.verify_within(builder, args.image.as_deref(), &args.limits.limits())?;
     let exit = if verification.is_same() { Exit::Done } else { Exit::CheckFailed };
     let told = match &args.json {
         Some(path) => write_json(path, &as_json(&verification)),
-        None => print_line(&printable(&verification.to_string())),
+        None => print_line(&printable(&in_options(&verification.to_string()))),
     };
     match told {
         // The verdict is the exit code, whether or not anyone reads on.
@@ -76,7 +91,7 @@ fn as_json(verification: &Verification) -> serde_json::Value {
     json!({
         "same": verification.is_same(),
         "stages": verification.stages,
-        "differences": differences.map(ToString::to_string).collect::<Vec<_>>(),
+        "differences": differences.map(|one| in_options(&one.to_string())).collect::<Vec<_>>(),
         "receipt": verification.there,
         "here": verification.here,
     })

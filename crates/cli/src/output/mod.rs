@@ -12,4 +12,4 @@ pub use json::{JsonArray, write_json};
 pub use notes::{listed, note};
 pub use pictures::PictureOptions;
 pub use stdout::{print, print_line};
-pub use table::{Align, Table, one_line, printable};
+pub use table::{Align, Table};

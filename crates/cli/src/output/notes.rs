@@ -1,6 +1,6 @@
 //! Notes on standard error: what a reader of the results must know, beside an exit code of 0.
 
-use super::printable;
+use crate::text::printable;
 
 /// The most names listed in one line.
 const MAX_LISTED: usize = 10;

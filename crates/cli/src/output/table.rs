@@ -51,33 +51,11 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// The text with control characters escaped, newlines aside: what files are called or hold cannot
-/// move a terminal's cursor.
-pub fn printable(text: &str) -> String {
-    let escaped = |c: char| c.is_control() && c != '\n' || is_bidi(c);
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match escaped(c) {
-            true => safe.extend(c.escape_unicode()),
-            false => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// As [`printable`], newlines escaped too.
-pub fn one_line(text: &str) -> String {
-    printable(text).replace('\n', "\\n")
-}
-
-/// Characters that reorder the text around them.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::text::one_line;
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_right() {
@@ -85,10 +63,5 @@ mod tests {
         table.row(["person", "0.9"]);
         table.row(["人", "0.875"]);
         assert_eq!(table.to_string(), "label   score\nperson    0.9\n人      0.875\n");
-    }
-
-    #[test]
-    fn control_and_reordering_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31m\u{202e}b\nc"), "a\\u{1b}[31m\\u{202e}b\nc");
     }
 }

@@ -3,7 +3,9 @@
 mod files;
 mod inputs;
 mod interruptions;
+mod limits;
 mod receipts;
+mod stdin;
 mod tables;
 mod tampering;
 mod usage;

@@ -12,7 +12,7 @@ use super::output::{Existing, Output};
 use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
-use crate::image::Image;
+use crate::image::{DecodeLimits, DecodeOptions, Image};
 use crate::{Detector, Error, Result};
 
 /// The most images that are detected, and then written, together.
@@ -39,6 +39,9 @@ pub struct BatchConfig {
     pub existing: Existing,
     /// Threads that decode. Default: as in [`LoaderConfig`].
     pub workers: Option<usize>,
+    /// What an image may cost. They decide which images are lines with an error, no answer: a run is continued
+    /// with other limits than it was begun with, and lines that are there stay.
+    pub limits: DecodeLimits,
 }
 
 /// An image and what was found in it, before it is written.
@@ -210,7 +213,10 @@ impl<'a> Batch<'a> {
             shard: self.config.shard,
             ..defaults
         };
-        let mut files = ImageFiles::new(Arc::clone(&self.listing));
+        let mut files = ImageFiles::new(Arc::clone(&self.listing)).with_options(DecodeOptions {
+            limits: self.config.limits.clone(),
+            ..DecodeOptions::default()
+        });
         if let (Format::Coco, Some(sizes)) = (self.config.format, self.coco_ids.sizes()) {
             files = files.of_sizes(sizes);
         }

@@ -14,7 +14,7 @@ use crate::detector::Detector;
 use crate::determinism::{Digest, Environment, StageDigests};
 use crate::error::DeterminismError;
 use crate::files::open_regular;
-use crate::image::{DecodeOptions, Image, read_file};
+use crate::image::{DecodeLimits, DecodeOptions, Image, read_file};
 use crate::model::RetinaNetConfig;
 
 const FORMAT: &str = "retinanet.receipt";
@@ -94,9 +94,21 @@ impl Receipt {
     /// As [`Image::open`] and [`Detector::detect_traced`];
     /// [`DeterminismError::ReceiptWithoutWeights`] for a detector made of a model.
     pub fn create(detector: &Detector, image: impl AsRef<Path>) -> Result<Self> {
+        Self::create_within(detector, image, &DecodeLimits::default())
+    }
+
+    /// As [`create`](Self::create), with other limits than the default ones; the receipt does not depend on them.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_within(
+        detector: &Detector,
+        image: impl AsRef<Path>,
+        limits: &DecodeLimits,
+    ) -> Result<Self> {
         let path = image.as_ref();
-        let limit = DecodeOptions::default().limits.max_file_bytes;
-        Self::create_from_bytes(detector, path, &read_file(path, &text(path), limit)?)
+        let bytes = read_file(path, &text(path), limits.max_file_bytes)?;
+        Self::create_from_bytes_within(detector, path, &bytes, limits)
     }
 
     /// As [`create`](Self::create), of an image file that is already in memory: `bytes` is its content,
@@ -109,8 +121,22 @@ impl Receipt {
         path: impl AsRef<Path>,
         bytes: &[u8],
     ) -> Result<Self> {
+        Self::create_from_bytes_within(detector, path, bytes, &DecodeLimits::default())
+    }
+
+    /// As [`create_from_bytes`](Self::create_from_bytes), with other limits than the default ones.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_from_bytes_within(
+        detector: &Detector,
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+        limits: &DecodeLimits,
+    ) -> Result<Self> {
         let path = path.as_ref();
-        let image = Image::decode(bytes, &text(path))?;
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let image = Image::decode_with(bytes, &text(path), &options)?;
         let environment = detector.environment();
         let weights = detector
             .weights()

@@ -11,7 +11,7 @@ use crate::detector::DetectorBuilder;
 use crate::determinism::{Determinism, Digest, Environment, Mode, StageDifference};
 use crate::error::DetectorError;
 use crate::files::open_regular;
-use crate::image::{DecodeOptions, Image, read_file};
+use crate::image::{DecodeLimits, DecodeOptions, Image, read_file};
 use crate::labels::Categories;
 use crate::weights::FetchError;
 use crate::{Error, Result};
@@ -97,6 +97,19 @@ impl Receipt {
     /// What keeps the comparison from being made: the image or the weights are not there, the device
     /// is not. Files that are there but are not the receipt's are [`Difference`]s.
     pub fn verify(&self, builder: DetectorBuilder, image: Option<&Path>) -> Result<Verification> {
+        self.verify_within(builder, image, &DecodeLimits::default())
+    }
+
+    /// As [`verify`](Self::verify), with other limits for the image than the default ones.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_within(
+        &self,
+        builder: DetectorBuilder,
+        image: Option<&Path>,
+        limits: &DecodeLimits,
+    ) -> Result<Verification> {
         let mut verification = Verification {
             differences: self.contradictions()?,
             stages: 0,
@@ -105,9 +118,10 @@ impl Receipt {
         };
         let path = image.unwrap_or(Path::new(&self.image().path)).to_owned();
         let name = path.to_string_lossy();
-        let bytes = read_file(&path, &name, DecodeOptions::default().limits.max_file_bytes)?;
+        let bytes = read_file(&path, &name, limits.max_file_bytes)?;
         let (expected, found) = (self.image().sha256, sha256(&bytes));
-        let picture = Image::decode(&bytes, &name);
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let picture = Image::decode_with(&bytes, &name, &options);
         if found != expected {
             let undecodable = picture.as_ref().err().map(Error::to_string);
             let other = Difference::ImageFile { path: path.clone(), expected, found, undecodable };

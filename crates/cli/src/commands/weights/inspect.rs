@@ -6,9 +6,10 @@ use clap::ValueHint;
 use retinanet::weights::Checkpoint;
 use serde_json::{Value, json};
 
-use super::mebibytes;
 use crate::exit::{Exit, Outcome};
-use crate::output::{Align, Table, one_line, print, write_json};
+use crate::output::{Align, Table, print, write_json};
+use crate::text::mebibytes;
+use crate::text::one_line;
 
 /// How much of a metadata value is shown in the table.
 const SHOWN: usize = 80;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Outcome};
-use crate::output::{Align, Table, one_line, print, write_json};
+use crate::output::{Align, Table, print, write_json};
+use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -12,7 +12,9 @@ use retinanet::weights::{Manifest, Pin, convert, fetch};
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
-use crate::output::{one_line, print_line};
+use crate::output::print_line;
+use crate::text::mebibytes;
+use crate::text::one_line;
 
 /// Lists, fetches, converts and checks weights
 #[derive(Debug, clap::Args)]
@@ -89,8 +91,4 @@ fn pinned(pin: Pin) -> &'static str {
         Pin::FirstUse => "its publisher gives the first 8 digits; the rest was recorded now",
         _ => "its publisher gives the first 8 digits; the rest could not be recorded",
     }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }

@@ -8,7 +8,8 @@ use retinanet::{Detector, Error};
 
 use crate::detect_options::Arch;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{one_line, print_line};
+use crate::output::print_line;
+use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

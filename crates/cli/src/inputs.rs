@@ -1,0 +1,181 @@
+//! What the inputs of a command mean: files, or one image from standard input.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use retinanet::data::Listing;
+use retinanet::image::{DecodeLimits, DecodeOptions};
+use retinanet::receipt::Receipt;
+use retinanet::{Detector, Image};
+
+use crate::exit::{Failure, Outcome};
+
+/// How standard input is given, and what the image from there is called.
+const STDIN: &str = "-";
+/// What the files made of it are called after.
+const STDIN_OUTPUTS: &str = "stdin";
+
+/// The images of a command.
+#[derive(Debug)]
+pub struct Inputs {
+    images: Images,
+    here: PathBuf,
+}
+
+#[derive(Debug)]
+enum Images {
+    Files(Listing),
+    Stdin(Vec<u8>),
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// As the user would write it: what is below the current folder without that folder's path.
+    pub path: PathBuf,
+    /// What outputs are called after.
+    pub relative: &'a Path,
+    /// The content, where it came from standard input.
+    content: Option<&'a [u8]>,
+}
+
+impl Inputs {
+    /// The images that the inputs mean; `-` alone is read now, to its end or to `limit` bytes.
+    pub fn of(inputs: &[PathBuf], limit: u64) -> Outcome<Self> {
+        let images = match inputs {
+            [one] if is_stdin(one) => Images::Stdin(read_stdin(limit)?),
+            _ if inputs.iter().any(|input| is_stdin(input)) => {
+                return Err(Failure::usage(
+                    "`-` is one image from standard input and stands alone: give the files to \
+                     another run (a file that is called so is `./-`)",
+                ));
+            }
+            _ => Images::Files(files(inputs)?),
+        };
+        Ok(Self { images, here: std::env::current_dir().unwrap_or_default() })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.images {
+            Images::Files(listing) => listing.len(),
+            Images::Stdin(_) => 1,
+        }
+    }
+
+    /// One of them.
+    pub fn get(&self, index: usize) -> Input<'_> {
+        match &self.images {
+            Images::Files(listing) => {
+                let whole = listing.path(index);
+                let path = whole.strip_prefix(&self.here).map(Path::to_owned).unwrap_or(whole);
+                Input { path, relative: listing.relative_path(index), content: None }
+            }
+            Images::Stdin(content) => Input {
+                path: PathBuf::from(STDIN),
+                relative: Path::new(STDIN_OUTPUTS),
+                content: Some(content),
+            },
+        }
+    }
+}
+
+impl Input<'_> {
+    /// What it is called.
+    pub fn name(&self) -> Cow<'_, str> {
+        self.path.to_string_lossy()
+    }
+
+    /// Decodes it.
+    pub fn image(&self, options: &DecodeOptions) -> Outcome<Image> {
+        Ok(match self.content {
+            None => Image::open_with(&self.path, options)?,
+            Some(content) => Image::decode_with(content, &self.name(), options)?,
+        })
+    }
+
+    /// Detects in it, on record.
+    pub fn receipt(&self, detector: &Detector, limits: &DecodeLimits) -> Outcome<Receipt> {
+        let path = &self.path;
+        Ok(match self.content {
+            None => Receipt::create_within(detector, path, limits)?,
+            Some(content) => Receipt::create_from_bytes_within(detector, path, content, limits)?,
+        })
+    }
+}
+
+/// The files that inputs mean, where standard input cannot be one.
+pub fn files(inputs: &[PathBuf]) -> Outcome<Listing> {
+    for input in inputs {
+        refuse_url(input)?;
+        refuse_stdin(input)?;
+    }
+    Ok(Listing::of(inputs)?)
+}
+
+/// Refuses the URL of an image: nothing is downloaded, so that an answer is about a file that can be kept.
+fn refuse_url(input: &Path) -> Outcome<()> {
+    let Some(url) = url_in_shell(input) else { return Ok(()) };
+    Err(Failure::bad_input(format!(
+        "{input:?} is a URL, and images are read from files; download it first, with\n  \
+         curl -L -o photo.jpg {url}\nor, one image and no file:\n  \
+         curl -L {url} | retinanet detect -"
+    )))
+}
+
+/// Refuses a URL or `-` where a file or a folder is meant.
+pub fn refuse_url_or_stdin(input: &Path) -> Outcome<()> {
+    refuse_stdin(input)?;
+    let Some(url) = url_in_shell(input) else { return Ok(()) };
+    Err(Failure::bad_input(format!(
+        "{input:?} is a URL, and only files are read; download it first, with\n  curl -L -O {url}"
+    )))
+}
+
+/// A URL as a shell takes it; `None` for another input.
+fn url_in_shell(input: &Path) -> Option<String> {
+    let text = input.to_string_lossy();
+    let (scheme, _) = text.split_once("://")?;
+    let known = ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    known.then(|| format!("'{}'", text.replace('\'', "%27")))
+}
+
+/// Refuses `-` where it would be taken for a file of that name.
+fn refuse_stdin(input: &Path) -> Outcome<()> {
+    if is_stdin(input) {
+        return Err(Failure::usage(
+            "`-`, standard input, is for the image of `retinanet detect`; give a path here (of a \
+             file that is called so, `./-`)",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a receipt's image is the one that standard input gave, and not a file.
+pub fn came_from_stdin(receipt: &Receipt) -> bool {
+    receipt.image().path == STDIN && !Path::new(STDIN).exists()
+}
+
+fn is_stdin(input: &Path) -> bool {
+    input == Path::new(STDIN)
+}
+
+/// Everything that standard input gives, but no more than one byte over the limit.
+fn read_stdin(limit: u64) -> Outcome<Vec<u8>> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(Failure::bad_input(
+            "standard input is a terminal; give `-` an image: `retinanet detect - < photo.jpg`",
+        ));
+    }
+    let mut content = Vec::new();
+    let read = stdin.lock().take(limit.saturating_add(1)).read_to_end(&mut content);
+    read.map_err(|error| Failure::bad_input(format!("cannot read standard input: {error}")))?;
+    if content.is_empty() {
+        return Err(Failure::bad_input(
+            "standard input is empty (0 bytes); check the command that should write the image to it",
+        ));
+    }
+    Ok(content)
+}
