@@ -1,4 +1,6 @@
-//! Plain aligned tables, and text made safe for a terminal.
+//! Plain aligned tables.
+
+use crate::text::one_line;
 
 /// On which side a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,6 @@ impl std::fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::text::one_line;
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_right() {
