@@ -37,10 +37,8 @@ pub(super) fn decode(
     {
         return Err(damaged(name, &acceptable(text(damage))));
     }
-    let orientation = header
-        .exif
-        .and_then(Orientation::from_exif_chunk)
-        .unwrap_or(Orientation::NoTransforms);
+    let orientation =
+        header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     Ok(Decoded { width, height, rgb: image.pixels, orientation })
 }
 
