@@ -107,7 +107,7 @@ aarch64() {
         --target aarch64-unknown-linux-gnu --target-dir target/other_cpus --no-default-features
         --config 'profile.dev.package."*".opt-level=0'
         --config 'profile.dev.package.retinanet.opt-level=1'
-        --config 'profile.dev.package.zune-jpeg.opt-level=3'
+        --config 'profile.dev.package.retinanet-jpeg.opt-level=3'
         # Its half-precision assembly does not assemble unoptimised.
         --config 'profile.dev.package.gemm-f16.opt-level=3'
         --config 'profile.dev.debug=false'

@@ -45,6 +45,9 @@ pub use color::ColorSpace;
 pub use error::{Damage, Error};
 pub use header::Header;
 
+/// This crate's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// How to decode, and what it may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

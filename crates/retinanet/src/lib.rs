@@ -43,10 +43,11 @@
 //! debug or release builds, or the rounding and flush-to-zero modes a host program has set: one order
 //! of arithmetic is written down in [`retinanet_kernels::contract`] and kept everywhere.
 //!
-//! - Another version of this crate may give other bits; its changelog says so.
+//! - Another version of this crate may give other bits; [`determinism::NUMERICS_VERSION`] counts such changes and
+//!   its changelog says so.
 //! - Against torchvision the comparison is by tolerance (scores 1e-4, boxes 0.05 pixels), for torchvision
 //!   itself gives other bits on another machine.
-//! - A JPEG is decoded by this crate's pinned decoder; another program's pixels may differ.
+//! - A JPEG's pixels are libjpeg-turbo's to the bit, as PIL, OpenCV and torchvision.io have them.
 //! - [`Determinism::fast`] trades the promise for speed.
 //! - The masks are filled boxes: RetinaNet finds boxes, not outlines.
 //! - Equal is not the same as right: labels that change at every run usually mean weights that were

@@ -108,6 +108,6 @@ fn a_damaged_jpeg_is_told_without_the_librarys_fields() {
     let jpeg = fs::read(jpeg).unwrap();
     fs::write(folder.path().join("1.jpg"), &jpeg[..jpeg.len() - 2]).unwrap();
     let ran = run_in(folder.path(), &["detect", "1.jpg"]);
-    let ran = ran.failed(3, &["the end-of-image marker is missing; download or copy it again"]);
+    let ran = ran.failed(3, &["the data end before the image does; download or copy it again"]);
     assert!(!ran.err.contains("DecodeOptions"), "{}", ran.err);
 }

@@ -72,7 +72,7 @@ fn completions_and_manual_pages_are_generated() {
 #[test]
 fn env_lists_what_an_answer_depends_on() {
     let table = run(&["env"]).succeeded().out;
-    for row in ["zune-jpeg", "cpu level", "threads", "features", "problems"] {
+    for row in ["numerics", "retinanet-jpeg", "cpu level", "threads", "features", "problems"] {
         assert!(table.contains(row), "{row}: {table}");
     }
     let fast = run(&["env", "--mode", "fast"]);

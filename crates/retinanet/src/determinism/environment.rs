@@ -5,18 +5,44 @@ use serde::{Deserialize, Serialize};
 use super::{Determinism, Digest, Mode, SettingProblem};
 use crate::device::Device;
 
+/// Counts the purposeful changes of any answer's bits, in strict mode on the CPU: it goes up by one with each,
+/// whatever the release is called, and the changelog says what changed. Equal numbers mean equal bits.
+///
+/// - 1: until JPEGs were decoded by `retinanet-jpeg`. Reports and receipts that name no number are of this one.
+/// - 2: a JPEG's pixels are libjpeg-turbo's. Answers to JPEGs changed, all others are those of 1.
+pub const NUMERICS_VERSION: u32 = 2;
+
+/// Of what was written before there was a number.
+const FIRST_NUMERICS: u32 = 1;
+
+fn first_numerics() -> u32 {
+    FIRST_NUMERICS
+}
+
+fn is_first_numerics(numerics: &u32) -> bool {
+    *numerics == FIRST_NUMERICS
+}
+
 /// The versions of what takes part in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Versions {
+    /// The bits of answers: [`NUMERICS_VERSION`]. Left out where it is 1, so that what was written before
+    /// there was a number keeps its bytes, and its seal.
+    #[serde(default = "first_numerics", skip_serializing_if = "is_first_numerics")]
+    pub numerics: u32,
     /// This crate.
     pub retinanet: String,
     /// The arithmetic.
     pub retinanet_kernels: String,
     /// The image library; this crate requires exactly this release.
     pub image: String,
-    /// The JPEG decoder; this crate requires exactly this release.
-    pub zune_jpeg: String,
+    /// The JPEG decoder; `None` where [`numerics`](Self::numerics) is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retinanet_jpeg: Option<String>,
+    /// The JPEG decoder where [`numerics`](Self::numerics) is 1; `None` since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zune_jpeg: Option<String>,
     /// The PNG decoder; this crate requires exactly this release.
     pub png: String,
     /// The WebP decoder; this crate requires exactly this release.
@@ -30,10 +56,12 @@ pub struct Versions {
 impl Versions {
     fn current() -> Self {
         Self {
+            numerics: NUMERICS_VERSION,
             retinanet: env!("CARGO_PKG_VERSION").to_owned(),
             retinanet_kernels: retinanet_kernels::VERSION.to_owned(),
             image: IMAGE.to_owned(),
-            zune_jpeg: ZUNE_JPEG.to_owned(),
+            retinanet_jpeg: Some(retinanet_jpeg::VERSION.to_owned()),
+            zune_jpeg: None,
             png: PNG.to_owned(),
             image_webp: IMAGE_WEBP.to_owned(),
             candle_tested: CANDLE.to_owned(),
@@ -44,24 +72,34 @@ impl Versions {
 impl Versions {
     /// The parts whose version is not this build's, as (part, there, here).
     pub(crate) fn changed_from_current(&self) -> Vec<(&'static str, String, String)> {
-        let current = Self::current();
-        let pairs = [
-            ("retinanet", &self.retinanet, current.retinanet),
-            ("retinanet-kernels", &self.retinanet_kernels, current.retinanet_kernels),
-            ("image", &self.image, current.image),
-            ("zune-jpeg", &self.zune_jpeg, current.zune_jpeg),
-            ("png", &self.png, current.png),
-            ("image-webp", &self.image_webp, current.image_webp),
-            ("candle", &self.candle_tested, current.candle_tested),
-        ];
-        let changed = pairs.into_iter().filter(|(_, there, here)| **there != *here);
-        changed.map(|(part, there, here)| (part, there.clone(), here)).collect()
+        let (there, here) = (self.parts(), Self::current().parts());
+        let pairs = there.into_iter().zip(here);
+        let changed = pairs.filter(|((_, there), (_, here))| there != here);
+        changed.map(|((part, there), (_, here))| (part, there, here)).collect()
     }
+
+    fn parts(&self) -> [(&'static str, String); 9] {
+        let decoder = |version: &Option<String>| version.clone().unwrap_or_else(none);
+        [
+            ("numerics", self.numerics.to_string()),
+            ("retinanet", self.retinanet.clone()),
+            ("retinanet-kernels", self.retinanet_kernels.clone()),
+            ("image", self.image.clone()),
+            ("retinanet-jpeg", decoder(&self.retinanet_jpeg)),
+            ("zune-jpeg", decoder(&self.zune_jpeg)),
+            ("png", self.png.clone()),
+            ("image-webp", self.image_webp.clone()),
+            ("candle", format!("tested with {}", self.candle_tested)),
+        ]
+    }
+}
+
+fn none() -> String {
+    "none".to_owned()
 }
 
 // A test compares these with Cargo.lock.
 const IMAGE: &str = "0.25.10";
-const ZUNE_JPEG: &str = "0.5.15";
 const PNG: &str = "0.18.1";
 const IMAGE_WEBP: &str = "0.2.4";
 const CANDLE: &str = "0.11.1";
@@ -201,15 +239,10 @@ impl Environment {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let versions = &self.versions;
         let brand = self.cpu.brand.as_deref().unwrap_or("brand unknown");
-        let none = || "none".to_owned();
-        let mut rows = vec![
-            ("retinanet", versions.retinanet.clone()),
-            ("retinanet-kernels", versions.retinanet_kernels.clone()),
-            ("image", versions.image.clone()),
-            ("zune-jpeg", versions.zune_jpeg.clone()),
-            ("png", versions.png.clone()),
-            ("image-webp", versions.image_webp.clone()),
-            ("candle", format!("tested with {}", versions.candle_tested)),
+        let mut rows = Vec::from(versions.parts());
+        // Only what was written before there was a number of the numerics has it.
+        rows.retain(|(part, _)| *part != "zune-jpeg" || versions.zune_jpeg.is_some());
+        rows.extend([
             ("mode", self.mode.to_string()),
             ("seed", self.seed.to_string()),
             ("os", self.os.clone()),
@@ -220,7 +253,7 @@ impl Environment {
             ("features", if self.features.is_empty() { none() } else { self.features.join(", ") }),
             ("build", if self.debug_build { "debug" } else { "release" }.to_owned()),
             ("weights sha256", self.weights_sha256.map_or_else(none, |d| d.to_string())),
-        ];
+        ]);
         if let Some(gpu) = &self.gpu {
             rows.push(("gpu", gpu.clone()));
         }
@@ -298,7 +331,7 @@ mod tests {
             ("retinanet", env!("CARGO_PKG_VERSION")),
             ("retinanet-kernels", retinanet_kernels::VERSION),
             ("image", IMAGE),
-            ("zune-jpeg", ZUNE_JPEG),
+            ("retinanet-jpeg", retinanet_jpeg::VERSION),
             ("png", PNG),
             ("image-webp", IMAGE_WEBP),
             ("candle-core", CANDLE),
@@ -342,6 +375,25 @@ mod tests {
         let environment = capture(&Determinism::fast());
         let json = serde_json::to_string(&environment).unwrap();
         assert_eq!(serde_json::from_str::<Environment>(&json).unwrap(), environment);
+    }
+
+    #[test]
+    fn what_was_written_before_there_was_a_number_is_numerics_1() {
+        let old = r#"{"retinanet":"0.1.0","retinanet_kernels":"0.1.0","image":"0.25.10","zune_jpeg":"0.5.15","png":"0.18.1","image_webp":"0.2.4","candle_tested":"0.11.1"}"#;
+        let versions: Versions = serde_json::from_str(old).unwrap();
+        assert_eq!(versions.numerics, 1);
+        // A receipt's seal is over these bytes.
+        assert_eq!(serde_json::to_string(&versions).unwrap(), old);
+        let changed = versions.changed_from_current();
+        let numerics = ("numerics", "1".to_owned(), NUMERICS_VERSION.to_string());
+        assert!(changed.contains(&numerics), "{changed:?}");
+
+        let here = capture(&Determinism::default());
+        let beside = Environment { versions, ..here.clone() }.beside(&here);
+        let row = |name: &str| beside.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row("numerics").starts_with('*'), "{beside}");
+        assert!(row("zune-jpeg").starts_with('*'), "{beside}");
+        assert!(!row("image-webp").starts_with('*'), "{beside}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub use crate::error::{DeterminismError, SettingProblem};
 pub use digest::{
     DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
 };
-pub use environment::{Cpu, Environment, Versions};
+pub use environment::{Cpu, Environment, NUMERICS_VERSION, Versions};
 pub use init::{SeededInit, vars_in_name_order};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
 pub use settings::cuda_setting_problems;

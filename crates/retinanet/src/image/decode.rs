@@ -19,9 +19,11 @@ impl Image {
     /// The format is told by the content, not the name: JPEG, PNG, BMP, GIF, WebP, TIFF, PNM.
     /// - Grey becomes RGB with three equal channels; alpha is dropped, not composited; of 16-bit
     ///   samples the high byte is kept. So do PIL and torchvision.
-    /// - CMYK and YCCK JPEGs are taken as Adobe stores them (inverted), like PIL, whose RGB differs
-    ///   by at most 2 of 255. Other JPEGs differ from PIL's (libjpeg-turbo) by at most 3, the last
-    ///   column and row of subsampled pictures aside. No colour profile is applied.
+    /// - A JPEG's pixels are libjpeg-turbo's to the bit, as PIL, OpenCV and torchvision.io have them;
+    ///   CMYK and YCCK ones become RGB as in PIL. Arithmetic-coded, lossless and 12-bit JPEGs, and
+    ///   progressive ones so incomplete that libjpeg smooths them, are
+    ///   [`Unsupported`](ImageError::Unsupported).
+    /// - No colour profile is applied.
     /// - Of an animation the first frame is taken.
     ///
     /// # Errors

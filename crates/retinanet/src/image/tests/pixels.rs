@@ -15,32 +15,11 @@ fn sha256_start(pixels: &[u8]) -> String {
 }
 
 #[test]
-fn jpeg_pixels_are_the_published_ones_on_every_cpu() {
+fn jpeg_pixels_are_pils_on_every_cpu() {
     for &(name, bytes, [width, height], sha256) in JPEGS {
         let image = Image::decode_with(bytes, name, &as_stored()).unwrap();
         assert_eq!([image.width(), image.height()], [width, height], "{name}");
         assert_eq!(sha256_start(image.as_rgb8()), sha256, "{name}");
-    }
-}
-
-#[test]
-fn cmyk_is_within_two_of_pil() {
-    // PIL 13: `Image.open(name).convert("RGB")`, the pixels at (5, 3), (17, 13) and (33, 26).
-    let cases: [(&str, [[u8; 3]; 3]); 2] = [
-        ("cmyk.jpg", [[17, 25, 57], [115, 9, 20], [50, 15, 33]]),
-        ("ycck.jpg", [[39, 70, 80], [72, 0, 106], [67, 23, 96]]),
-    ];
-    for (name, expected) in cases {
-        let image = Image::decode(jpeg(name), name).unwrap();
-        for ((x, y), expected) in [(5, 3), (17, 13), (33, 26)].into_iter().zip(expected) {
-            let actual = &image.as_rgb8()[(y * image.width() + x) * 3..][..3];
-            for (actual, expected) in actual.iter().zip(expected) {
-                assert!(
-                    actual.abs_diff(expected) <= 2,
-                    "{name} ({x}, {y}): {actual:?} {expected:?}"
-                );
-            }
-        }
     }
 }
 

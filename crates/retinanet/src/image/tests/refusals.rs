@@ -79,6 +79,45 @@ fn what_is_left_of_a_damaged_jpeg_can_be_asked_for() {
     assert_ne!(left, whole);
 }
 
+#[test]
+fn damage_that_libjpeg_only_warns_of_is_an_error_unless_asked_for() {
+    let bytes = jpeg("baseline_444.jpg");
+    let mut ends_early = bytes[..bytes.len() - 100].to_vec();
+    ends_early.extend([0xff, 0xd9]);
+    let told = message(&ends_early, "early.jpg");
+    assert!(told.contains("a scan ends before its last block (`DecodeOptions::"), "{told}");
+    let options = DecodeOptions { accept_damaged_jpeg: true, ..Default::default() };
+    assert!(Image::decode_with(&ends_early, "early.jpg", &options).is_ok());
+}
+
+#[test]
+fn kinds_of_jpeg_that_are_not_decoded_are_named() {
+    let changed = |at: usize, to: u8| {
+        let mut bytes = jpeg("grey.jpg").to_vec();
+        let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        bytes[frame + at] = to;
+        message(&bytes, "kind.jpg")
+    };
+    // The frame's marker tells arithmetic coding and lossless, its fifth byte the samples' bits.
+    for (at, to, kind) in [(1, 0xc9, "arithmetic"), (1, 0xc3, "lossless"), (4, 12, "12-bit")] {
+        let told = changed(at, to);
+        assert!(told.contains("\"kind.jpg\" (JPEG) is not supported: "), "{told}");
+        assert!(told.contains(kind) && told.contains("JPEGs are not decoded"), "{told}");
+    }
+}
+
+#[test]
+fn a_jpegs_memory_is_held_against_the_limit() {
+    let with = |max_memory_bytes| {
+        let limits = DecodeLimits { max_memory_bytes, ..Default::default() };
+        let options = DecodeOptions { limits, ..Default::default() };
+        Image::decode_with(jpeg("progressive_420.jpg"), "big.jpg", &options)
+    };
+    assert!(with(1 << 20).is_ok());
+    let told = with(1 << 16).unwrap_err().to_string();
+    assert!(told.contains("`DecodeLimits::max_memory_bytes`"), "{told}");
+}
+
 /// A PNG that claims the sides given.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut png = encoded(&DynamicImage::new_rgb8(1, 1), ImageFormat::Png);
