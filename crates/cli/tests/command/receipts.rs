@@ -79,3 +79,14 @@ fn the_default_weights_are_found_again_by_name() {
     run_in(folder.path(), &["detect", "--receipt", ".", "1.png"]).succeeded();
     verify(folder.path()).succeeded();
 }
+
+#[test]
+fn a_receipt_from_before_numerics_were_counted_verifies() {
+    let old = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/receipt/astronaut.json");
+    assert!(!fs::read_to_string(old).unwrap().contains("\"numerics\""));
+    let (weights, photo) = (asset("person_r18.safetensors"), photo());
+    let [weights, photo] = [weights.to_str().unwrap(), photo.to_str().unwrap()];
+    let arguments = ["verify", "--weights", weights, "--image", photo, old];
+    let ran = run_in(Path::new("."), &arguments).succeeded();
+    assert!(ran.out.contains("equal to the bit"), "{}", ran.out);
+}

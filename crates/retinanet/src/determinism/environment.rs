@@ -382,7 +382,7 @@ mod tests {
         let old = r#"{"retinanet":"0.1.0","retinanet_kernels":"0.1.0","image":"0.25.10","zune_jpeg":"0.5.15","png":"0.18.1","image_webp":"0.2.4","candle_tested":"0.11.1"}"#;
         let versions: Versions = serde_json::from_str(old).unwrap();
         assert_eq!(versions.numerics, 1);
-        // A receipt's seal is over these bytes.
+        // A receipt's seal is over these fields.
         assert_eq!(serde_json::to_string(&versions).unwrap(), old);
         let changed = versions.changed_from_current();
         let numerics = ("numerics", "1".to_owned(), NUMERICS_VERSION.to_string());
