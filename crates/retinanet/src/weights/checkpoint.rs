@@ -112,7 +112,9 @@ impl Checkpoint {
         for (known, known_from) in known {
             if let Some(known) = known.filter(|&known| known != stated) {
                 let path = self.path().to_path_buf();
-                return Err(IdentityError::OtherBatchNormEps { path, stated, known, known_from }.into());
+                return Err(
+                    IdentityError::OtherBatchNormEps { path, stated, known, known_from }.into()
+                );
             }
         }
         Ok(())
