@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
 use retinanet::{DType, Detections, Detector, DetectorBuilder, Determinism};
 
@@ -73,7 +73,7 @@ pub struct DescribeOptions {
 
     /// The names of the model's classes, as many as it has (in torchvision's models the first is
     /// `__background__`): a text file with one a line, or names with commas between
-    #[arg(long, value_name = "FILE|NAME,..")]
+    #[arg(long, value_name = "FILE|NAME,..", value_hint = ValueHint::AnyPath)]
     pub classes: Option<String>,
 }
 

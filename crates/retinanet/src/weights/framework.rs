@@ -23,8 +23,9 @@ impl Framework {
     pub(super) fn differences(self) -> &'static str {
         match self {
             Self::Detectron2 => {
-                "its pixels are in the order BGR with means of their own, its anchors are ordered by size \
-                 first, not rounded to whole pixels and at fixed strides, and its classes have no background"
+                "its pixels are in the order BGR, 0 to 255 and not divided by deviations, its anchors are \
+                 ordered by size first, not rounded to whole pixels and at fixed strides, and its classes \
+                 have no background"
             }
             Self::Mmdetection => {
                 "its anchors are not rounded to whole pixels and are at fixed strides, its pictures are \
