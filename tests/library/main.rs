@@ -6,6 +6,7 @@ mod bad_weights;
 mod demo_checkpoint;
 mod detector;
 mod determinism;
+mod formats;
 mod layers;
 mod names;
 mod readme;
