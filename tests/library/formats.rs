@@ -87,9 +87,14 @@ fn every_difference_from_pil_is_in_the_documentation() {
     for (name, row) in &all {
         let equal = row.largest == 0 && !row.refused;
         // A row of the table of differences, which names its files.
-        assert_eq!(GUARANTEES.contains(&format!("`{name}`")), !equal, "{name} in docs/guarantees.md");
+        assert_eq!(
+            GUARANTEES.contains(&format!("`{name}`")),
+            !equal,
+            "{name} in docs/guarantees.md"
+        );
     }
     let equal = all.values().filter(|row| row.largest == 0 && !row.refused).count();
     let stated = format!("{equal} of {} generated files", all.len());
-    assert!(GUARANTEES.contains(&stated), "{stated:?} in docs/guarantees.md");
+    let words = GUARANTEES.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&stated), "{stated:?} in docs/guarantees.md");
 }

@@ -11,3 +11,4 @@ mod layers;
 mod names;
 mod readme;
 mod small_forward;
+mod vectors;
