@@ -249,7 +249,8 @@ fn drawn_tensor(seed: u64, name: &str, shape: &[usize]) -> Vec<f32> {
         let fan = inputs * height * width;
         let fits = |s: &u32| 6 * 4usize.pow(*s) >= fan;
         let last = name.contains("cls_logits") || name.contains("bbox_reg");
-        (0.0, 0.5f32.powi((0..).find(fits).unwrap() as i32 + if last { 6 } else { 0 }))
+        let s = (0..).find(fits).unwrap() + if last { 6 } else { 0 };
+        (0.0, 1.0 / (1u64 << s) as f32)
     } else if name.ends_with("weight") || name.ends_with("running_var") {
         (1.0, 0.25)
     } else {
