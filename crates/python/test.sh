@@ -1,8 +1,16 @@
 #!/bin/sh
 # Builds the wheel, installs it in a clean environment, and runs its tests and type checks there.
 #
-#   crates/python/test.sh [ARGUMENTS OF pytest...]
+#   crates/python/test.sh [--all] [ARGUMENTS OF pytest...]
+#
+# --all also installs Ray and supervision, whose tests are skipped without them (some 500 MB).
 set -eu
+
+beside="pytest pillow mypy"
+if [ "${1:-}" = --all ]; then
+    shift
+    beside="$beside ray[data] supervision"
+fi
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -20,7 +28,8 @@ ls -l "$work"/wheels/*.whl
 python3 -m venv "$work/clean"
 "$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/wheels/*.whl
 "$work/clean/bin/python" -c 'import retinanet; print("imported with numpy alone:", retinanet.__version__)'
-"$work/clean/bin/pip" install --quiet --disable-pip-version-check pytest pillow mypy
+# shellcheck disable=SC2086 # several words
+"$work/clean/bin/pip" install --quiet --disable-pip-version-check $beside
 cd "$here/tests"
 "$work/clean/bin/python" -m pytest -q -p no:cacheprovider "$@"
 cd "$here"

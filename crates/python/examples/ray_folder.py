@@ -66,10 +66,8 @@ def detect_folder(
         fn_constructor_kwargs={"root": str(root), "arguments": arguments},
         batch_format="pyarrow",
         batch_size=batch_size,
-        concurrency=workers,
         # A worker that dies is replaced, and its batch done again: the answer is the same.
-        max_restarts=-1,
-        max_task_retries=-1,
+        compute=ray.data.ActorPoolStrategy(size=workers),
     )
     table = pa.concat_tables([ray.get(table) for table in found.to_arrow_refs()]).cast(SCHEMA).sort_by("path")
     temporary = f"{os.fspath(out)}.{os.getpid()}.partial"

@@ -107,6 +107,14 @@ def test_coco_rows_are_boxes_of_width_and_height(detector):
     json.dumps(rows)
 
 
+def test_supervision_gets_its_detections(detector):
+    pytest.importorskip("supervision", reason="supervision is not installed: test.sh --all installs it")
+    found = detector(PHOTO).above(0.5)
+    theirs = found.to_supervision()
+    assert len(theirs) == found.num_detections and (theirs.xyxy == found["boxes"]).all()
+    assert (theirs.class_id == found["labels"]).all() and list(theirs["class_name"]) == found.names
+
+
 def test_a_pickled_detector_answers_the_same(detector):
     again = pickle.loads(pickle.dumps(Detector(WEIGHTS, score_threshold=0.5)))
     assert again(PHOTO).digest == detector(PHOTO).above(0.5).digest

@@ -1,4 +1,4 @@
-"""The example on a local Ray cluster: one file, whatever the workers. Needs `ray[data]` (test.sh --ray)."""
+"""The example on a local Ray cluster: one file, whatever the workers. Needs `ray[data]` (test.sh --all)."""
 
 import os
 import shutil
@@ -12,8 +12,9 @@ import pytest
 
 from conftest import PHOTO, PUBLISHED_DIGEST, WEIGHTS
 
-ray = pytest.importorskip("ray", reason="ray is not installed: test.sh --ray installs it")
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+ray = pytest.importorskip("ray", reason="ray is not installed: test.sh --all installs it")
+EXAMPLES = str(Path(__file__).parents[1] / "examples")
+sys.path.insert(0, EXAMPLES)
 import ray_folder  # noqa: E402
 
 IMAGES = 12
@@ -21,7 +22,10 @@ IMAGES = 12
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+    environment = {"env_vars": {"PYTHONPATH": EXAMPLES}}
+    ray.init(
+        num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20, runtime_env=environment
+    )
     yield
     ray.shutdown()
 
