@@ -22,7 +22,8 @@ mkdir -p "$work"
     python3 -m venv "$work/tools"
     "$work/tools/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
 }
-"$work/tools/bin/maturin" build --release --quiet --manifest-path "$here/Cargo.toml" --out "$work/wheels"
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} \
+    "$work/tools/bin/maturin" build --release --locked --quiet --manifest-path "$here/Cargo.toml" --out "$work/wheels"
 ls -l "$work"/wheels/*.whl
 # The wheel itself needs numpy alone; what is installed beside it is for the tests.
 python3 -m venv "$work/clean"
