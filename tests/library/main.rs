@@ -10,3 +10,4 @@ mod layers;
 mod names;
 mod readme;
 mod small_forward;
+mod tiles;
