@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
+use retinanet::image::ImageError;
 use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
@@ -81,6 +82,7 @@ impl From<Error> for Failure {
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })
             | Error::Determinism(DeterminismError::Dtype { .. })
             | Error::Batch(BatchError::Exists { .. })
+            | Error::Image(ImageError::Tiles { .. })
             | Error::Detector(
                 DetectorError::NoWeights
                 | DetectorError::UnknownWeights { .. }

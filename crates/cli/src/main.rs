@@ -10,6 +10,7 @@ mod limit_options;
 mod output;
 mod progress;
 mod text;
+mod tile_options;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ mod tiling;
 mod transform;
 
 pub use crate::error::ImageError;
-pub(crate) use decode::read_file;
+pub(crate) use decode::{check_file, read_file};
 pub use decode_options::{DecodeLimits, DecodeOptions};
 pub use mask::Mask;
 pub use picture::Image;
