@@ -29,8 +29,7 @@ fn windows_are_merged_and_no_answer_depends_on_threads() {
     assert_eq!(one, json(scene.path(), &["--threads", "4"]));
     let found = one[0]["detections"].as_array().unwrap();
     assert!(!found.is_empty());
-    let right = found.iter().map(|one| one["box"][2].as_f64().unwrap()).fold(0.0, f64::max);
-    assert!(right > 384.0, "{right}");
+    assert!(found.iter().any(|one| one["box"][2].as_f64().unwrap() > 384.0), "{one}");
 }
 
 #[test]

@@ -348,26 +348,39 @@ fn a_file_that_is_cut_short_is_refused_by_rows_as_it_is_whole() {
 
 #[test]
 fn a_damaged_file_gives_by_rows_what_it_gives_whole() {
+    let plain = |strip, tile, bits, big_endian| {
+        let (channels, photometric, extra) = (3, 2, 0);
+        Plain { big_endian, bits, channels, photometric, extra, strip, tile }.encode()
+    };
     let rgb = ::image::DynamicImage::ImageRgb8(sample(13, 11).to_rgb8());
-    let mut random = noise(1 << 16).into_iter();
+    let files = [
+        encoded(&rgb, ImageFormat::Png),
+        encoded(&rgb, ImageFormat::Tiff),
+        png(ColorType::Indexed, BitDepth::Four, Some(&[7])),
+        plain(Some(5), 0, 16, true),
+        plain(None, 16, 8, false),
+    ];
+    let mut random = noise(ROUNDS * files.len() * 4).into_iter();
+    let mut next = || usize::from(random.next().unwrap_or_default());
     let mut refused = 0;
-    for format in [ImageFormat::Png, ImageFormat::Tiff] {
-        let file = encoded(&rgb, format);
-        for _ in 0..2_000 {
+    for file in files {
+        for _ in 0..ROUNDS {
             let mut damaged = file.clone();
-            let at = |random: &mut dyn Iterator<Item = u8>| {
-                (0..3).fold(0, |at, _| at << 8 | usize::from(random.next().unwrap_or(7)))
-                    % file.len()
-            };
-            let place = at(&mut random);
-            damaged[place] = random.next().unwrap_or(9);
+            // Half of them in the last 256 bytes, where a TIFF's directory is.
+            let (near, high, low) = (next() & 1, next(), next());
+            let place =
+                if near == 1 { file.len().saturating_sub(1 + low) } else { high << 8 | low };
+            let place = place % file.len();
+            damaged[place] = next() as u8;
             let (whole, rows) = (whole(&damaged), by_rows(&damaged));
-            assert!(whole == rows, "{format:?}: byte {place} is {}", damaged[place]);
+            assert!(whole == rows, "{} bytes: byte {place} is {}", file.len(), damaged[place]);
             refused += usize::from(whole.is_none());
         }
     }
-    assert!(refused > 100, "{refused}");
+    assert!(refused > ROUNDS, "{refused}");
 }
+
+const ROUNDS: usize = 1_000;
 
 /// An interlaced PNG of 5 x 3 grey pixels, as its seven passes.
 fn interlaced() -> Vec<u8> {
