@@ -48,11 +48,12 @@ impl Detector {
     /// The objects in a picture that is too large to be looked at as one, best score first, in the
     /// picture's own pixels.
     ///
-    /// Each [window](Tiling) is an image of its own, and answered bit for bit as [`Detector::detect`] does.
-    /// Its boxes then move to their place in the picture. Of boxes of one class and of different
-    /// windows that overlap by more than the configuration's `nms_thresh`, the best stays: by score, then by the window's number, then by
-    /// place in the window's answer. `detections_per_img` is the most of a window, not of the picture.
-    /// A picture that fits into one window has the answer of [`Detector::detect`].
+    /// Each [window](Tiling) is an image of its own, and answered bit for bit as
+    /// [`Detector::detect`] does. Its boxes then move to their place in the picture. Of boxes of
+    /// one class and of different windows that overlap by more than the configuration's
+    /// `nms_thresh`, the best stays: by score, then by the window's number, then by place in the
+    /// window's answer. `detections_per_img` is the most of a window, not of the picture. A picture
+    /// that fits into one window has the answer of [`Detector::detect`].
     ///
     /// Of the picture, only as many rows are in memory as a window has, if it can be [read by
     /// rows](ImageRows).
@@ -69,9 +70,9 @@ impl Detector {
     /// ```
     ///
     /// # Errors
-    /// [`ImageError::Tiles`] as from [`Tiling::windows`], and for tiles smaller than the network's smallest canvas
-    /// (`size_divisible`, 32 pixels); what is wrong with the file, where its rows are read; as
-    /// [`Detector::detect`].
+    /// [`ImageError::Tiles`] as from [`Tiling::windows`], and for tiles smaller than the network's
+    /// smallest canvas (`size_divisible`, 32 pixels); what is wrong with the file, where its rows
+    /// are read; as [`Detector::detect`].
     pub fn detect_tiled(&self, rows: ImageRows<'_>, tiling: &Tiling) -> Result<Detections> {
         self.detect_tiled_with(rows, tiling, &mut |_, _| ())
     }
@@ -90,8 +91,8 @@ impl Detector {
         self.windows(rows, tiling, &mut NoWatcher, progress)
     }
 
-    /// As [`detect_tiled_with`](Self::detect_tiled_with), with digests: `decoded` of the picture's pixels, `window/0`.. of
-    /// what was found in each window, `detections` of the answer.
+    /// As [`detect_tiled_with`](Self::detect_tiled_with), with digests: `decoded` of the picture's
+    /// pixels, `window/0`.. of what was found in each window, `detections` of the answer.
     ///
     /// # Errors
     /// As [`detect_tiled`](Self::detect_tiled).

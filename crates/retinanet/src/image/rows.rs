@@ -28,8 +28,8 @@ const SIGNATURE: usize = 16;
 /// rows that are kept, not all.
 ///
 /// Row by row are read: PNGs that are not interlaced, and TIFFs in strips or tiles of grey or RGB,
-/// with or without alpha (not in one compressed strip, nor in separate planes). All others are decoded whole when they are
-/// opened, and so are pictures that are turned upright.
+/// with or without alpha (not in one compressed strip, nor in separate planes). All others are
+/// decoded whole when they are opened, and so are pictures that are turned upright.
 ///
 /// ```no_run
 /// use retinanet::image::{DecodeLimits, DecodeOptions, ImageRows};

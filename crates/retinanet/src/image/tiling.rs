@@ -10,11 +10,11 @@ pub const MAX_TILES: usize = 100_000;
 
 /// How a large picture is cut into windows.
 ///
-/// The windows are SAHI's (`sahi.slicing.get_slice_bboxes`, version 0.12.8): squares of `size` pixels
-/// from the upper left corner on, each `size - floor(size * overlap)` pixels after the one before; the last of
-/// a row or column is moved back so that it ends at the picture's border. Of a picture that is
-/// smaller than a tile, the window has the picture's own side. Windows are counted row by row, from
-/// the left.
+/// The windows are SAHI's (`sahi.slicing.get_slice_bboxes`, version 0.12.8): squares of `size`
+/// pixels from the upper left corner on, each `size - floor(size * overlap)` pixels after the one
+/// before; the last of a row or column is moved back so that it ends at the picture's border. Of a
+/// picture that is smaller than a tile, the window has the picture's own side. Windows are counted
+/// row by row, from the left.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tiling {

@@ -136,8 +136,8 @@ impl Receipt {
         self.verify_watched(builder, image, limits, &mut |_, _| ())
     }
 
-    /// As [`verify_within`](Self::verify_within); `progress` is told, for an image that is looked at window by window, how
-    /// many windows are done, and how many there are.
+    /// As [`verify_within`](Self::verify_within); `progress` is told, for an image that is looked
+    /// at window by window, how many windows are done, and how many there are.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
