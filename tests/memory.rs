@@ -63,7 +63,7 @@ fn two_thousand_images_take_the_memory_of_two_hundred() {
 }
 
 #[test]
-fn pictures_of_20000_by_20000_pixels_take_a_part_of_their_size() {
+fn a_large_picture_takes_a_part_of_its_size() {
     if std::env::var_os("RETINANET_MEMORY").is_none() {
         println!("SKIPPED: takes minutes and 1.3 GB of disk (RETINANET_MEMORY)");
         return;
@@ -112,9 +112,12 @@ fn looks_at_a_large_picture() {
 fn large_rows() -> impl Iterator<Item = Vec<u8>> {
     let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/assets");
     let photo = image::open(format!("{assets}/astronaut.png")).unwrap().into_rgb8();
-    (0..SIDE as u32).map(move |y| {
-        let pixel = |x: u32| photo.get_pixel(x % photo.width(), y % photo.height()).0;
-        (0..SIDE as u32).flat_map(pixel).collect()
+    let stride = photo.width() as usize * 3;
+    (0..SIDE).map(move |y| {
+        let start = y % photo.height() as usize * stride;
+        let mut row = photo.as_raw()[start..start + stride].repeat(SIDE * 3 / stride + 1);
+        row.truncate(SIDE * 3);
+        row
     })
 }
 
