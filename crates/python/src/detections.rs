@@ -69,7 +69,13 @@ impl Detections {
 
     /// The picture with masks, boxes and captions on it.
     #[pyo3(signature = (image, mask_opacity, captions))]
-    fn draw(&self, py: Python<'_>, image: &Image, mask_opacity: f32, captions: bool) -> PyResult<Image> {
+    fn draw(
+        &self,
+        py: Python<'_>,
+        image: &Image,
+        mask_opacity: f32,
+        captions: bool,
+    ) -> PyResult<Image> {
         let style =
             OverlayStyle { mask_opacity, without_captions: !captions, ..OverlayStyle::default() };
         let drawn = py.detach(|| self.0.overlay(&image.0, &style)).map_err(raised)?;

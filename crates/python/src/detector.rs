@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use retinanet::determinism::DEFAULT_SEED;
 use retinanet::labels::Categories;
 use retinanet::weights::FetchOptions;
-use retinanet::{Device, Determinism};
+use retinanet::{Determinism, Device};
 
 use crate::detections::Detections;
 use crate::errors::{RetinaNetError, raised};
