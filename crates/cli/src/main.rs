@@ -12,6 +12,7 @@ mod limit_options;
 mod output;
 mod progress;
 mod text;
+mod tile_options;
 
 use std::process::ExitCode;
 

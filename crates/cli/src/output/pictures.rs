@@ -31,6 +31,11 @@ impl PictureOptions {
         kinds.iter().filter(|(_, to)| to.is_some()).map(|(kind, _)| (*kind).to_owned()).collect()
     }
 
+    /// Whether none is made.
+    pub fn is_empty(&self) -> bool {
+        self.overlay.is_none() && self.masks.is_none()
+    }
+
     /// Makes the pictures of one image.
     pub fn write(&self, relative: &Path, image: &Image, found: &Detections) -> Outcome<()> {
         if let Some(folder) = &self.overlay {

@@ -9,6 +9,7 @@ mod receipts;
 mod stdin;
 mod tables;
 mod tampering;
+mod tiles;
 mod usage;
 mod weights;
 
