@@ -3,13 +3,13 @@
 #
 #   crates/python/test.sh [--all] [ARGUMENTS OF pytest...]
 #
-# --all also installs Ray and supervision, whose tests are skipped without them (some 500 MB).
+# --all also installs Ray, Daft and supervision, whose tests are skipped without them (some 500 MB).
 set -eu
 
 beside="pytest pillow mypy"
 if [ "${1:-}" = --all ]; then
     shift
-    beside="$beside ray[data] supervision"
+    beside="$beside ray[data] daft supervision"
 fi
 
 here=$(cd "$(dirname "$0")" && pwd)

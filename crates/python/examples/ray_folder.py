@@ -15,65 +15,37 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
-
-from retinanet import Detector, ImageReadError
-
-SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("boxes", pa.list_(pa.float32())),
-        ("scores", pa.list_(pa.float32())),
-        ("labels", pa.list_(pa.int64())),
-        ("digest", pa.string()),
-        ("error", pa.string()),
-    ]
-)
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+from folder import SCHEMA, Find, image_paths, resolved, write
 
 
-class Find:
-    """A worker: loads the weights once, then answers batch after batch."""
-
-    def __init__(self, root: str, arguments: dict[str, Any]) -> None:
-        self.root = Path(root)
-        self.detector = Detector(**arguments)
+class FindBatch(Find):
+    """A worker that answers batches of paths."""
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return pa.Table.from_pylist([self.row(path) for path in batch["path"].to_pylist()], schema=SCHEMA)
 
-    def row(self, path: str) -> dict[str, Any]:
-        try:
-            found = self.detector(self.root / path)
-        except (ImageReadError, OSError) as error:
-            return {"path": path, "boxes": [], "scores": [], "labels": [], "digest": "", "error": str(error)}
-        boxes, scores, labels = found["boxes"].ravel(), found["scores"], found["labels"]
-        return {"path": path, "boxes": boxes, "scores": scores, "labels": labels, "digest": found.digest, "error": ""}
-
 
 def detect_folder(
-    folder: str | os.PathLike[str], out: str | os.PathLike[str], *, workers: int, batch_size: int, **arguments: Any
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str],
+    workers: int,
+    batch_size: int,
+    **arguments: Any,
 ) -> pa.Table:
-    """Detects in every image under `folder` and writes `out`; `arguments` are those of `Detector`."""
+    """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`."""
     root = Path(folder).resolve()
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in ENDINGS)
-    if not paths:
-        raise ValueError(f"{folder} has no images")
-    arguments["weights"] = str(Path(arguments["weights"]).resolve() if os.path.exists(arguments["weights"]) else arguments["weights"])
-    found = ray.data.from_items([{"path": path} for path in paths]).map_batches(
-        Find,
-        fn_constructor_kwargs={"root": str(root), "arguments": arguments},
+    found = ray.data.from_items([{"path": path} for path in image_paths(root)]).map_batches(
+        FindBatch,
+        fn_constructor_kwargs={"root": str(root), "arguments": {"weights": resolved(weights), **arguments}},
         batch_format="pyarrow",
         batch_size=batch_size,
         # A worker that dies is replaced, and its batch done again: the answer is the same.
         compute=ray.data.ActorPoolStrategy(size=workers),
     )
-    table = pa.concat_tables([ray.get(table) for table in found.to_arrow_refs()]).cast(SCHEMA).sort_by("path")
-    temporary = f"{os.fspath(out)}.{os.getpid()}.partial"
-    pq.write_table(table.combine_chunks(), temporary, compression="zstd")
-    os.replace(temporary, out)
-    return table
+    return write(pa.concat_tables(ray.get(table).cast(SCHEMA) for table in found.to_arrow_refs()), out)
 
 
 def main() -> None:
@@ -88,9 +60,9 @@ def main() -> None:
     table = detect_folder(
         options.folder,
         options.out,
+        weights=options.weights,
         workers=options.workers,
         batch_size=options.batch_size,
-        weights=options.weights,
         threads=options.threads,
     )
     failed = sum(error != "" for error in table["error"].to_pylist())

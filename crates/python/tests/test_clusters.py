@@ -1,4 +1,4 @@
-"""The example on a local Ray cluster: one file, whatever the workers. Needs `ray[data]` (test.sh --all)."""
+"""The examples on a local Ray cluster and with Daft: one file, whatever the workers. `test.sh --all` installs both."""
 
 import os
 import shutil
@@ -45,8 +45,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, out, workers, batch_size):
-    table = ray_folder.detect_folder(
+def run(folder, out, workers, batch_size, engine=ray_folder):
+    table = engine.detect_folder(
         folder, out, workers=workers, batch_size=batch_size, weights=WEIGHTS, threads=1
     )
     return table, out.read_bytes()
@@ -88,3 +88,13 @@ def test_a_killed_worker_changes_no_byte(folder, tmp_path):
     killer.join()
     assert killed, "no worker was seen to be killed"
     assert found == expected
+
+
+def test_daft_writes_the_same_bytes(folder, tmp_path, monkeypatch):
+    pytest.importorskip("daft", reason="daft is not installed: test.sh --all installs it")
+    import daft_folder
+
+    monkeypatch.setenv("PYTHONPATH", EXAMPLES)
+    expected = run(folder, tmp_path / "ray.parquet", 2, 4)[1]
+    for workers, batch_size in ((1, 1), (2, 4), (2, 16)):
+        assert run(folder, tmp_path / f"daft-{workers}-{batch_size}.parquet", workers, batch_size, daft_folder)[1] == expected
