@@ -9,6 +9,7 @@ mod interrupt;
 mod limit_options;
 mod output;
 mod progress;
+mod signing;
 mod text;
 
 use std::process::ExitCode;
