@@ -110,7 +110,10 @@ impl fmt::Display for LogVerification {
             }
             and_more(f, different)?;
         } else {
-            write!(f, "same: all {checked} images re-run are equal to the bit, in every stage")?;
+            write!(
+                f,
+                "same: all {checked} images re-run are as the log says, every stage to the bit"
+            )?;
         }
         if !self.not_compared.is_empty() {
             write!(f, "\nnot compared: {}", self.not_compared.len())?;
