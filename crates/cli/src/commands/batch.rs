@@ -17,7 +17,7 @@ use crate::interrupt;
 use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{PictureOptions, note, print_line};
 use crate::progress::Progress;
-use crate::signing::LogSigner;
+use crate::signing::{LogSigner, envelope_of};
 use crate::text::printable;
 
 /// How many failed images are named on standard error.
@@ -195,6 +195,11 @@ pub fn run(args: Args) -> Outcome {
         Ok(summary) => {
             if let Some((log, written)) = summary.log.as_ref().zip(receipts.as_ref()) {
                 print_line(&printable(&format!("{}  {}", log.head, written.display())))?;
+            }
+            let stale = receipts.as_deref().map(envelope_of).filter(|path| path.exists());
+            if let (None, true, Some(stale)) = (&signer, args.overwrite, stale) {
+                let files = [stale.display().to_string()];
+                note("a signature of the log that was replaced is still there", &files);
             }
             if let Some(signer) = &signer {
                 signer.sign(Some(&args.out), Some(detector.environment()))?;

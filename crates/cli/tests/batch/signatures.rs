@@ -171,7 +171,8 @@ fn a_signature_of_another_log_or_results_that_were_changed_are_found() {
     let more = ["--score-threshold", "0.3"];
     let weights = ["--weights", "model.safetensors", "--receipts", "log", "--overwrite"];
     let arguments = ["batch", "images", "--out", "out"];
-    exits(&scene.run(&[&arguments[..], &more[..], &weights[..]].concat()), 3);
+    let said = exits(&scene.run(&[&arguments[..], &more[..], &weights[..]].concat()), 3);
+    assert!(said.contains("a signature of the log that was replaced is still there"), "{said}");
     verified(&scene, &[], 0, &["no line was changed"]);
     verified(&scene, &key, 1, &["is of another log: it is about the sha256 "]);
 }

@@ -25,6 +25,28 @@
 //! digest. Who rewrites the whole chain leaves a sound log, but another head: compare it with the one that was
 //! printed, or have it signed. [`Log::verify`] re-runs images, all or a [`Sample`] that the head itself chooses, and
 //! names the first stage that differs.
+//!
+//! ```no_run
+//! use retinanet::Detector;
+//! use retinanet::batch::{Batch, BatchConfig};
+//! use retinanet::data::Listing;
+//! use retinanet::evidence::{Log, RerunConfig, Sample};
+//!
+//! let detector = Detector::builder().weights("person_r18.safetensors").build()?;
+//! let config = BatchConfig { receipts: Some("log.jsonl".into()), ..BatchConfig::default() };
+//! let summary = Batch::new(&detector, Listing::of(&["photos"])?, config)?.run(
+//!     "results.jsonl".as_ref(),
+//!     |_answer| Ok::<(), retinanet::Error>(()),
+//!     |_progress| std::ops::ControlFlow::Continue(()),
+//! )?;
+//! println!("{:?}", summary.log.map(|log| log.head));
+//!
+//! let log = Log::open("log.jsonl")?;
+//! let some = "1%".parse::<Sample>()?.choose(log.head(), "", log.len());
+//! let verification = log.verify(Detector::builder(), &some, &RerunConfig::default(), |_| ())?;
+//! assert!(verification.is_same(), "{verification}");
+//! # Ok::<(), retinanet::Error>(())
+//! ```
 
 mod difference;
 mod file;

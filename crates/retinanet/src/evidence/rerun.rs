@@ -12,7 +12,7 @@ use super::line::{Answered, FileRecord, LogLine};
 use super::scan::Log;
 use super::verification::{LineDifference, LogVerification, LoggedDifference};
 use super::whereabouts::Whereabouts;
-use crate::data::{Dataset, LoadError, Loader, LoaderConfig};
+use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::detector::DetectorBuilder;
 use crate::determinism::{DEFAULT_SEED, Stream};
 use crate::image::{DecodeLimits, DecodeOptions, Image};
@@ -231,12 +231,6 @@ impl Dataset for LoggedFiles {
     fn size_in_bytes(&self, logged: &Logged) -> usize {
         let Ok((_, Ok(image))) = &logged.file else { return 0 };
         image.as_rgb8().len()
-    }
-}
-
-impl From<LoadError<Error>> for Verdict {
-    fn from(error: LoadError<Error>) -> Self {
-        Self::NotCompared(error.to_string())
     }
 }
 

@@ -51,14 +51,14 @@ impl Scan {
     }
 
     /// Reads a log to its end, or to where it was cut. `None` where not even the first line is whole. `see` is
-    /// told every image's number and line, and can refuse it.
+    /// told every image's number and line and how many there are to be, and can refuse the line.
     ///
     /// # Errors
     /// [`EvidenceError::Broken`] at the first line that does not fit the one before; whatever `see` says.
     pub(super) fn of(
         path: &Path,
         file: &File,
-        mut see: impl FnMut(usize, LogLine) -> Result<(), String>,
+        mut see: impl FnMut(usize, LogLine, usize) -> Result<(), String>,
     ) -> Result<Option<Self>, EvidenceError> {
         let unreadable = |source| EvidenceError::Read { path: path.to_owned(), source };
         let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file));
@@ -113,7 +113,7 @@ impl Scan {
                     }
                     let place = lines.place(line.answer.is_err());
                     names.push(&line.image);
-                    see(scan.places.len(), line).map_err(broken)?;
+                    see(scan.places.len(), line, expected).map_err(broken)?;
                     scan.places.push(place);
                 }
                 Content::End(end) => {
@@ -192,18 +192,28 @@ impl Log {
     /// [`EvidenceError`]: a file that is no log; a line that was removed, added, altered or moved; a log that was
     /// cut, or is unfinished; names that are not those listed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_seeing(path.as_ref(), |_, _| Ok(()))
+        Self::open_watched(path, |_, _| ())
     }
 
-    pub(super) fn open_seeing(
-        path: &Path,
-        see: impl FnMut(usize, LogLine) -> Result<(), String>,
+    /// As [`open`](Self::open); `progress` is told, after each image's line, how many were read and how many there
+    /// are to be.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_watched(
+        path: impl AsRef<Path>,
+        mut progress: impl FnMut(usize, usize),
     ) -> Result<Self> {
+        let path = path.as_ref();
         let file = open_regular(path)
             .map_err(|source| EvidenceError::Read { path: path.to_owned(), source })?;
         let refuse = |reason: &str| EvidenceError::NotALog {
             path: path.to_owned(),
             reason: reason.to_owned(),
+        };
+        let see = |index: usize, _: LogLine, expected: usize| {
+            progress(index + 1, expected);
+            Ok(())
         };
         let scan = Scan::of(path, &file, see)?
             .ok_or_else(|| refuse("it ends before its first line does"))?;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::header::LogHeader;
-use crate::determinism::{Digest, Environment, StageDifference};
+use crate::determinism::{Digest, Environment, Mode, StageDifference};
 
 /// How many images the text names; all are in the lists.
 const MAX_SHOWN: usize = 20;
@@ -125,8 +125,17 @@ impl fmt::Display for LogVerification {
             }
             and_more(f, self.not_compared.len())?;
         }
+        if different == 0 {
+            return Ok(());
+        }
+        if self.there.mode == Mode::Fast {
+            write!(f, "\nthe log was made in the fast mode, which promises no bits")?;
+        }
+        if let Some(device) = &self.there.mode_device {
+            write!(f, "\nit was made on {device}, and its bits are that device's")?;
+        }
         let changed = self.there.versions.changed_from_current();
-        if different > 0 && !changed.is_empty() {
+        if !changed.is_empty() {
             write!(f, "\nversions that differ:")?;
             for (part, there, here) in changed {
                 write!(f, "\n  {part}: {there} in the log, {here} here")?;

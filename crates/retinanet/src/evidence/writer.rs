@@ -162,7 +162,7 @@ fn scan(
         let path = path.to_owned();
         return Err(BatchError::Changed { path, field, before, now }.into());
     }
-    let scan = Scan::of(path, file, |index, line| {
+    let scan = Scan::of(path, file, |index, line, _| {
         let expected = name(index);
         match line.image == expected {
             true => Ok(()),

@@ -5,7 +5,7 @@ use std::path::Path;
 use retinanet::evidence::{LineDifference, Log, LogVerification, RerunConfig};
 use serde_json::{Value, json};
 
-use super::{Args, builder};
+use super::args::{Args, builder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::limit_options::in_options;
@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let options = &args.log;
     let (sample, head) = (options.sample()?, options.head()?);
     let key = options.key.as_deref().map(PublicKey::read).transpose()?;
-    let log = Log::open(&args.record)?;
+    let log = open(&args.record)?;
     head.map_or(Ok(()), |head| log.check_head(head))?;
     let signed = match &key {
         Some(key) => Some(signature(args, &log, key)?),
@@ -50,6 +50,15 @@ pub(super) fn run(args: &Args) -> Outcome {
         Ok(()) | Err(Failure::ReaderLeft) => Ok(exit),
         Err(error) => Err(error),
     }
+}
+
+/// Reads the log and checks its chain.
+fn open(path: &Path) -> Outcome<Log> {
+    let mut bar: Option<Progress> = None;
+    let log = Log::open_watched(path, |_, lines| {
+        bar.get_or_insert_with(|| Progress::new(lines as u64, "lines")).step();
+    });
+    Ok(log?)
 }
 
 /// Checks who signed the log, and the results that were signed with it where they lie beside it.

@@ -3,7 +3,7 @@
 use retinanet::receipt::{Receipt, Verification};
 use serde_json::json;
 
-use super::{Args, builder};
+use super::args::{Args, builder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::came_from_stdin;
 use crate::limit_options::in_options;
