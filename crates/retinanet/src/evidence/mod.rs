@@ -59,6 +59,8 @@ mod place;
 mod rerun;
 mod sample;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod verification;
 mod whereabouts;
 mod writer;
