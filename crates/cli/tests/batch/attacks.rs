@@ -120,6 +120,13 @@ fn every_altered_digit_is_found() {
         assert!(matches!(output.status.code(), Some(1 | 3)), "{at}: {said}");
         assert!(said.contains("was changed: line ") || said.contains("is not a usable"), "{said}");
     }
+    // Programs are told, too.
+    let mut lines = log.lines.clone();
+    lines[2] = lines[2].replacen("\"bytes\":", "\"bytes\":1", 1);
+    log.refused(&lines, &["--json", "verdict.json"], 1, &["was changed: line 4"]);
+    let verdict: Value = serde_json::from_slice(&log.scene.read("verdict.json")).unwrap();
+    assert_eq!(verdict["same"], false);
+    assert!(verdict["error"].as_str().unwrap().contains("was changed: line 4"));
     // A blank more says the same, and is still another log.
     let mut lines = log.lines.clone();
     lines[2].push(' ');

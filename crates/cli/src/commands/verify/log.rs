@@ -1,8 +1,11 @@
 //! A log of many images.
 
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use retinanet::evidence::{LineDifference, Log, LogVerification, RerunConfig};
+use retinanet::evidence::{LineDifference, Log, LogVerification, RerunConfig, Sample};
 use serde_json::{Value, json};
 
 use super::args::{Args, builder};
@@ -16,6 +19,17 @@ use crate::text::printable;
 
 /// Checks the log, and re-runs what was asked for.
 pub(super) fn run(args: &Args) -> Outcome {
+    let outcome = check(args);
+    // Programs that read the verdict are told of a log that does not hold, too.
+    if let (Err(Failure::Told { exit: Exit::CheckFailed, message }), Some(path)) =
+        (&outcome, &args.json)
+    {
+        write_json(path, &json!({ "same": false, "error": message }))?;
+    }
+    outcome
+}
+
+fn check(args: &Args) -> Outcome {
     let options = &args.log;
     let (sample, head) = (options.sample()?, options.head()?);
     let key = options.key.as_deref().map(PublicKey::read).transpose()?;
@@ -83,7 +97,7 @@ fn signature(args: &Args, log: &Log, key: &PublicKey) -> Outcome<Signed> {
     Ok(signed)
 }
 
-fn rerun(args: &Args, log: &Log, sample: retinanet::evidence::Sample) -> Outcome<LogVerification> {
+fn rerun(args: &Args, log: &Log, sample: Sample) -> Outcome<LogVerification> {
     let options = &args.log;
     let which = match options.only.is_empty() {
         true => sample.choose(log.head(), options.beacon.as_deref().unwrap_or(""), log.len()),
@@ -96,14 +110,14 @@ fn rerun(args: &Args, log: &Log, sample: retinanet::evidence::Sample) -> Outcome
     };
     let mut bar = Progress::new(which.len() as u64, "images");
     let total = which.len();
-    let done = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let last = std::sync::Arc::clone(&done);
+    let done = Arc::new(AtomicUsize::new(0));
+    let last = Arc::clone(&done);
     interrupt::at_end(move || {
-        let done = last.load(std::sync::atomic::Ordering::Relaxed);
-        eprintln!("stopped after {done} of {total} images; nothing was decided");
+        let done = last.load(Ordering::Relaxed);
+        writeln!(io::stderr(), "stopped after {done} of {total} images; nothing was decided").ok();
     });
     let verification = log.verify(builder(args)?, &which, &config, |progress| {
-        done.store(progress.done, std::sync::atomic::Ordering::Relaxed);
+        done.store(progress.done, Ordering::Relaxed);
         bar.step();
     });
     drop(bar);
