@@ -3,6 +3,7 @@
 mod accuracy;
 mod bad_images;
 mod bad_weights;
+mod deepforest;
 mod demo_checkpoint;
 mod detector;
 mod determinism;

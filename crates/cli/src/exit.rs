@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
 use retinanet::evidence::EvidenceError;
-use retinanet::weights::FetchError;
+use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
 
-use crate::limit_options::in_options;
+use crate::advice::in_options;
 use crate::text::printable;
 
 /// How a command ended.
@@ -85,6 +85,9 @@ impl From<Error> for Failure {
         match error {
             Error::Label(_)
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })
+            | Error::Identity(
+                IdentityError::UnknownBatchNormEps { .. } | IdentityError::OtherBatchNormEps { .. },
+            )
             | Error::Determinism(DeterminismError::Dtype { .. })
             | Error::Batch(BatchError::Exists { .. } | BatchError::Twofold { .. })
             | Error::Evidence(EvidenceError::Sample { .. } | EvidenceError::UnknownImage { .. })

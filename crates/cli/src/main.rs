@@ -1,6 +1,8 @@
 //! The `retinanet` command: arguments, progress, printing. What it does is in the library.
 
+mod advice;
 mod args;
+mod class_names;
 mod commands;
 mod detect_options;
 mod exit;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
-use candle_core::DType;
 use retinanet_kernels::with_ieee;
 
 use super::engine::Engine;
@@ -13,11 +12,11 @@ use super::source::{Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
 use crate::determinism::{Determinism, Digest};
-use crate::device::Device;
+use crate::device::{DType, Device};
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
 use crate::ops::{Arithmetic, Level};
-use crate::weights::{Architecture, FetchOptions, Manifest};
+use crate::weights::{Architecture, Checkpoint, FetchOptions, Manifest};
 
 /// Builds a [`Detector`]. Only the weights are needed; everything else has a default.
 #[derive(Debug, Default)]
@@ -92,8 +91,17 @@ impl DetectorBuilder {
         self
     }
 
-    /// The names of the classes, index 0 being the background. Default: the file's own,
-    /// the manifest's, or COCO's for 91 classes.
+    /// The eps of the backbone's batch norm, which no weights file stores as a tensor: for weights of v1's
+    /// architecture of which neither the file nor the manifest nor the hash says it. It takes precedence over
+    /// the manifest; one that contradicts the file's own configuration, or what is known of a file that
+    /// torchvision publishes, is an error. At least 0 and less than 1.
+    pub fn batch_norm_eps(mut self, eps: f64) -> Self {
+        self.source.batch_norm_eps = Some(eps);
+        self
+    }
+
+    /// The names of the classes, as many as the model has; in torchvision's models index 0 is the
+    /// background. Default: the file's own, the manifest's, or COCO's for 91 classes.
     pub fn categories(mut self, categories: Categories) -> Self {
         self.source.categories = Some(categories);
         self
@@ -192,8 +200,8 @@ impl DetectorBuilder {
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
         let arithmetic = prepared.arithmetic(&self.determinism);
-        let vb = tensors.into_draining_var_builder();
-        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
+        let tensors = Mutex::new(tensors);
+        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, tensors))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, prepared);
         detector.weights = weights;
@@ -203,7 +211,7 @@ impl DetectorBuilder {
     }
 
     /// A detector around a model that is there already (freshly initialised, or built from a
-    /// `VarBuilder` of your own). The builder's weights and configuration are not looked at.
+    /// [`TensorSource`](crate::model::TensorSource) of your own). The builder's weights and configuration are not looked at.
     ///
     /// # Errors
     /// [`DetectorError`] for settings that do not fit together.
@@ -240,15 +248,32 @@ impl DetectorBuilder {
     /// [`ModelError`](crate::model::ModelError) for a configuration that makes no model.
     pub fn build_untrained(mut self) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
-        let config = source.config.clone().unwrap_or_else(|| match source.architecture {
+        source.check_eps()?;
+        let mut config = source.config.clone().unwrap_or_else(|| match source.architecture {
             Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
             _ => RetinaNetConfig::resnet50_fpn_v2(),
         });
+        if let Some(eps) = source.batch_norm_eps {
+            config.backbone.batch_norm.eps = eps;
+        }
         let prepared = self.prepare(source.fetch.as_ref())?;
-        let vb = self.determinism.var_builder(DType::F32, &candle_core::Device::Cpu)?;
         let arithmetic = prepared.arithmetic(&self.determinism);
-        let model = RetinaNet::with_arithmetic(&config, arithmetic, vb)?;
+        let model = RetinaNet::with_arithmetic(&config, arithmetic, &self.determinism)?;
         self.around(model, source, prepared)
+    }
+
+    /// Writes the weights as a `.safetensors` file that describes itself: configuration, eps and class names
+    /// go into its metadata, so that a detector built from that file alone gives the same answers. Tensors
+    /// keep their bits and get torchvision's names. Returns the checkpoint that was read.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), but for what concerns the machine; also
+    /// [`WriteError`](crate::WriteError).
+    pub fn save_weights(mut self, output: impl AsRef<Path>) -> Result<Checkpoint> {
+        let source = std::mem::take(&mut self.source);
+        let mut described = source.describe()?;
+        self.apply_threshold(&mut described.config)?;
+        described.save(output)
     }
 
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {

@@ -9,9 +9,9 @@ use retinanet::evidence::{LineDifference, Log, LogVerification, RerunConfig, Sam
 use serde_json::{Value, json};
 
 use super::args::{Args, builder};
+use crate::advice::in_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::limit_options::in_options;
 use crate::output::{note, print_line, write_json};
 use crate::progress::Progress;
 use crate::signing::{PublicKey, Signed, envelope_of, hash_file, signed_by};

@@ -4,9 +4,9 @@ use retinanet::receipt::{Receipt, Verification};
 use serde_json::json;
 
 use super::args::{Args, builder};
+use crate::advice::in_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::came_from_stdin;
-use crate::limit_options::in_options;
 use crate::output::{print_line, write_json};
 use crate::text::printable;
 
