@@ -204,6 +204,12 @@ fn a_log_is_continued_only_as_it_was_begun() {
     std::fs::write(scene.path("log"), log.replacen("\"bytes\":", "\"bytes\":1", 1)).unwrap();
     let said = exits(&again(&["--resume"]), 1);
     assert!(said.contains("\"log\" was changed: line 3 says that the line before"), "{said}");
+    for other in ["a letter\n", "a letter"] {
+        std::fs::write(scene.path("log"), other).unwrap();
+        let said = exits(&again(&["--resume"]), 3);
+        assert!(said.contains("\"log\" is not a usable log"), "{said}");
+        assert_eq!(scene.read("log"), other.as_bytes());
+    }
     std::fs::remove_file(scene.path("log")).unwrap();
     let said = exits(&again(&["--resume"]), 3);
     assert!(said.contains("\"log\", the log of \"out\", is not there any more"), "{said}");
@@ -271,6 +277,8 @@ fn what_is_not_there_keeps_only_itself_from_being_compared() {
     assert!(told.contains("same: all 7 images re-run"), "{told}");
     assert!(told.contains("not compared: 1\n- cannot read image \"b/000.png\""), "{told}");
     std::fs::rename(scene.path("images"), scene.path("moved")).unwrap();
+    let told = verified(&scene, &["log", "--only", "000.png"], 3);
+    assert!(told.contains("nothing was compared\nnot compared: 1\n"), "{told}");
     let told = verified(&scene, &["log", "--images", "moved", "--only", "000.png"], 0);
     assert!(told.contains("same: all 1 images"), "{told}");
     std::fs::remove_file(scene.path("log.where.json")).unwrap();
