@@ -109,6 +109,8 @@ impl fmt::Display for LogVerification {
                 write!(f, "\n- {one}")?;
             }
             and_more(f, different)?;
+        } else if checked == 0 && !self.not_compared.is_empty() {
+            write!(f, "nothing was compared")?;
         } else {
             write!(
                 f,
