@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{batch, bench, detect, env, eval, generate, merge, verify, weights};
+use crate::commands::{batch, bench, detect, env, eval, generate, keys, merge, verify, weights};
 use crate::exit::Outcome;
 
 /// Finds objects in photos, with answers that are equal to the bit on every machine
@@ -30,6 +30,7 @@ pub enum Command {
     Eval(eval::Args),
     Weights(weights::Args),
     Verify(verify::Args),
+    Keys(keys::Args),
     Bench(bench::Args),
     Env(env::Args),
     Completions(generate::CompletionsArgs),
@@ -46,6 +47,7 @@ impl Command {
             Self::Eval(args) => eval::run(args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Keys(args) => keys::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Env(args) => env::run(args),
             Self::Completions(args) => generate::completions(&args, Cli::command()),

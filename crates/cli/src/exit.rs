@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
+use retinanet::evidence::EvidenceError;
 use retinanet::image::ImageError;
 use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
@@ -65,6 +66,11 @@ impl Failure {
         Self::Told { exit: Exit::BadInput, message: message.into() }
     }
 
+    /// A check was made and the answer is no.
+    pub fn check_failed(message: impl Into<String>) -> Self {
+        Self::Told { exit: Exit::CheckFailed, message: message.into() }
+    }
+
     /// Writing to standard output failed.
     pub fn stdout(error: io::Error) -> Self {
         match error.kind() {
@@ -84,8 +90,9 @@ impl From<Error> for Failure {
                 IdentityError::UnknownBatchNormEps { .. } | IdentityError::OtherBatchNormEps { .. },
             )
             | Error::Determinism(DeterminismError::Dtype { .. })
-            | Error::Batch(BatchError::Exists { .. })
+            | Error::Batch(BatchError::Exists { .. } | BatchError::Twofold { .. })
             | Error::Image(ImageError::Tiles { .. })
+            | Error::Evidence(EvidenceError::Sample { .. } | EvidenceError::UnknownImage { .. })
             | Error::Detector(
                 DetectorError::NoWeights
                 | DetectorError::UnknownWeights { .. }
@@ -95,6 +102,11 @@ impl From<Error> for Failure {
                 | DetectorError::Dtype { .. }
                 | DetectorError::Device { .. },
             ) => Self::usage(message),
+            Error::Evidence(
+                EvidenceError::Broken { .. }
+                | EvidenceError::Cut { .. }
+                | EvidenceError::OtherHead { .. },
+            ) => Self::check_failed(message),
             _ => Self::bad_input(message),
         }
     }

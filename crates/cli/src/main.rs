@@ -11,6 +11,7 @@ mod interrupt;
 mod limit_options;
 mod output;
 mod progress;
+mod signing;
 mod text;
 mod tile_options;
 

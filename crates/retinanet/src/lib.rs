@@ -33,6 +33,7 @@
 //! | [`detection`], [`labels`] | the answer and the names of its classes |
 //! | [`determinism`] | modes, seeds, environment, digests; the PyTorch recipe line by line |
 //! | [`batch`], [`data`] | many images: resumable runs, seeded order |
+//! | [`receipt`], [`evidence`] | one answer on record; the answers of a folder, in a log that shows changes |
 //! | [`eval`] | COCO average precision |
 //! | [`error`](mod@error), [`files`] | what can go wrong; files that appear whole or not at all |
 //!
@@ -66,6 +67,7 @@ pub mod determinism;
 mod device;
 pub mod error;
 pub mod eval;
+pub mod evidence;
 pub mod image;
 pub mod labels;
 pub mod model;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
 use retinanet::data::Shard;
 
@@ -16,8 +16,10 @@ use crate::exit::{Exit, Failure, Outcome, complain};
 use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
 use crate::limit_options::LimitOptions;
-use crate::output::{PictureOptions, note};
+use crate::output::{PictureOptions, note, print_line};
 use crate::progress::Progress;
+use crate::signing::{LogSigner, envelope_of};
+use crate::text::printable;
 
 /// How many failed images are named on standard error.
 const FAILURES_SHOWN: usize = 20;
@@ -72,7 +74,25 @@ pub struct Args {
     pub detect: DetectOptions,
 
     #[command(flatten)]
+    pub evidence: EvidenceOptions,
+
+    #[command(flatten)]
     pub limits: LimitOptions,
+}
+
+/// A log of what was done, for others to check.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Evidence")]
+pub struct EvidenceOptions {
+    /// Write a log, too: a line an image with the digests of the file and of every stage, each with the
+    /// hash of the line before. Prints the last line's hash, the head, which stands for all of it;
+    /// `retinanet verify LOG` re-runs it. LOG.where.json keeps where things were
+    #[arg(long, value_name = "LOG", value_hint = ValueHint::FilePath)]
+    pub receipts: Option<PathBuf>,
+
+    /// Sign the log and the results with this key of `retinanet keys new`, into LOG.dsse.json
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath, requires = "receipts")]
+    pub sign: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -80,6 +100,7 @@ const EXAMPLES: &str = "Examples:
   retinanet batch photos --out results.jsonl --resume        # after a crash, or Ctrl-C
   retinanet batch photos --out part1.jsonl --shard 1/4       # the second of four machines
   retinanet merge results.jsonl part0.jsonl part1.jsonl part2.jsonl part3.jsonl
+  retinanet batch photos --out results.jsonl --receipts log.jsonl --sign signer.pem
   retinanet batch val2017 --out results.json --format coco --annotations instances_val2017.json";
 
 /// How results are written.
@@ -112,6 +133,13 @@ pub fn run(args: Args) -> Outcome {
         _ => Existing::Refuse,
     };
     args.annotations.as_deref().map_or(Ok(()), refuse_url_or_stdin)?;
+    let EvidenceOptions { receipts, sign } = &args.evidence;
+    receipts.as_deref().map_or(Ok(()), refuse_url_or_stdin)?;
+    let signer = sign
+        .as_ref()
+        .zip(receipts.as_ref())
+        .map(|(key, log)| LogSigner::new(key, log, args.resume, args.overwrite));
+    let signer = signer.transpose()?;
     let listing = files(&args.inputs)?;
     let detector = args.detect.detector()?;
     let config = BatchConfig {
@@ -123,6 +151,7 @@ pub fn run(args: Args) -> Outcome {
         existing,
         workers: args.workers,
         limits: args.limits.limits(),
+        receipts: receipts.clone(),
     };
     let total = shard.share_of(listing.len());
     let mut bar = Progress::new(total as u64, "images");
@@ -164,7 +193,20 @@ pub fn run(args: Args) -> Outcome {
     );
     drop(bar);
     match ended {
-        Ok(summary) => Ok(conclude(&summary)),
+        Ok(summary) => {
+            if let Some((log, written)) = summary.log.as_ref().zip(receipts.as_ref()) {
+                print_line(&printable(&format!("{}  {}", log.head, written.display())))?;
+            }
+            let stale = receipts.as_deref().map(envelope_of).filter(|path| path.exists());
+            if let (None, true, Some(stale)) = (&signer, args.overwrite, stale) {
+                let files = [stale.display().to_string()];
+                note("a signature of the log that was replaced is still there", &files);
+            }
+            if let Some(signer) = &signer {
+                signer.sign(Some(&args.out), Some(detector.environment()))?;
+            }
+            Ok(conclude(&summary))
+        }
         // A full disk, say; nothing is lost.
         Err(Failure::Told { exit, message }) if done.load(Ordering::Relaxed) > 0 => {
             Err(Failure::Told { exit, message: format!("{message}\n{}", stopped()) })

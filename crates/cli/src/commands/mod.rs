@@ -6,6 +6,7 @@ pub mod detect;
 pub mod env;
 pub mod eval;
 pub mod generate;
+pub mod keys;
 pub mod merge;
 pub mod verify;
 pub mod weights;

@@ -18,7 +18,8 @@ pub fn killed_and_continued(
         assert!(attempt < 20 * kills, "only {killed} of {attempt} runs were alive when killed");
         bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let delay = Duration::from_millis(whole.into()) * (bits >> 16) / 65_536;
-        let mut child = command().stderr(std::process::Stdio::null()).spawn().unwrap();
+        let [quiet, silent] = [(); 2].map(|()| std::process::Stdio::null());
+        let mut child = command().stdout(quiet).stderr(silent).spawn().unwrap();
         std::thread::sleep(delay);
         let ended = child.try_wait().unwrap();
         child.kill().ok();

@@ -72,9 +72,27 @@ impl Scene {
         self.batch_command(out, more).output().unwrap()
     }
 
+    /// A batch with a log: its head.
+    #[track_caller]
+    pub fn logged(&self, out: &str, log: &str, more: &[&str]) -> String {
+        let output = self.batch(out, &[&["--receipts", log], more].concat());
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
+        head(&output, log)
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
+}
+
+/// The head that a command printed of a log.
+#[track_caller]
+pub fn head(output: &Output, log: &str) -> String {
+    let out = String::from_utf8(output.stdout.clone()).unwrap();
+    let (head, name) = out.trim_end().split_once("  ").unwrap_or_else(|| panic!("{out:?}"));
+    assert_eq!((head.len(), name), (64, log));
+    head.to_owned()
 }
 
 /// Asserts the exit code, showing what was said.

@@ -12,14 +12,13 @@ use super::format::Format;
 use crate::Result;
 use crate::data::Shard;
 use crate::determinism::{Digest, Mode, Versions};
+use crate::evidence::first_difference;
 use crate::files::{open_regular, write_atomically};
 
 /// Written at the start of what is beside an output.
 const KIND: &str = "retinanet-batch-v1";
 /// The largest file that is read as one; a model's configuration is a few kilobytes, category names aside.
 const MAX_BYTES: u64 = 64 << 20;
-/// How much of a differing value an error repeats, in characters.
-const MAX_ECHO: usize = 80;
 
 /// Everything that decides the bytes of an output file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,52 +94,9 @@ impl Identity {
     /// Refuses an output that was begun as `before`; the error names the first difference.
     pub(super) fn check_same(&self, before: &Self, output: &Path) -> Result<(), BatchError> {
         let value = |identity| serde_json::to_value(identity).expect("string keys only");
-        let Some((field, before, now)) = difference("", &value(before), &value(self)) else {
+        let Some((field, before, now)) = first_difference(&value(before), &value(self)) else {
             return Ok(());
         };
         Err(BatchError::Changed { path: output.to_owned(), field, before, now })
-    }
-}
-
-/// The path and both texts of the first value that differs.
-fn difference(path: &str, before: &Value, now: &Value) -> Option<(String, String, String)> {
-    if let (Value::Object(before), Value::Object(now)) = (before, now) {
-        let below =
-            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-        let none = Value::Null;
-        let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
-        return keys
-            .filter_map(|key| {
-                let old = before.get(key).unwrap_or(&none);
-                difference(&below(key), old, now.get(key).unwrap_or(&none))
-            })
-            .next();
-    }
-    let text = |value: &Value| {
-        let text = value.to_string();
-        let short: String = text.chars().take(MAX_ECHO).collect();
-        let short: String = short.chars().flat_map(char::escape_debug).collect();
-        let short = short.replace("\\\"", "\"");
-        if text.chars().count() > MAX_ECHO { short + "..." } else { short }
-    };
-    (before != now).then(|| (path.to_owned(), text(before), text(now)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_first_difference_is_named_with_its_path() {
-        let before = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.05}});
-        let now = json!({"a": 1, "config": {"k": [1, 2], "score_thresh": 0.5}});
-        let (path, old, new) = difference("", &before, &now).unwrap();
-        assert_eq!(
-            (path.as_str(), old.as_str(), new.as_str()),
-            ("config.score_thresh", "0.05", "0.5")
-        );
-        assert_eq!(difference("", &now, &now), None);
-        assert!(difference("", &json!({"a": 1}), &json!({"a": 1, "b": 2})).is_some());
     }
 }

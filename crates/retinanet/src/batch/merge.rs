@@ -55,7 +55,7 @@ pub fn merge<P: AsRef<Path>>(out: &Path, shards: &[P], existing: Existing) -> Re
     }
     whole.write_beside(out)?;
     let total = whole.images;
-    Ok(Summary { total, done: total, before: 0, failed })
+    Ok(Summary { total, done: total, before: 0, failed, log: None })
 }
 
 /// Opens the shards in their order; the identity is that of an unsharded run.

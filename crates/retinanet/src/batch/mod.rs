@@ -7,12 +7,14 @@
 //! shards, workers, threads or interruptions.
 
 mod coco_ids;
+mod files;
 mod format;
 mod identity;
 mod merge;
 mod output;
 mod record;
 mod run;
+mod traced;
 
 pub use crate::error::BatchError;
 pub use format::Format;

@@ -29,6 +29,21 @@ pub enum Existing {
     Overwrite,
 }
 
+impl Existing {
+    /// Refuses a file that is there, if that is what to do.
+    pub(super) fn check(self, path: &Path) -> Result<(), BatchError> {
+        match std::fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                Err(BatchError::NotAFile { path: path.to_owned() })
+            }
+            Ok(metadata) if metadata.len() > 0 && self == Self::Refuse => {
+                Err(BatchError::Exists { path: path.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An output that is being written; locked against other writers.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -45,24 +60,18 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Begins or continues `path`; `name` gives the name of the output's image number k.
+    /// Begins or continues `path`, after at most `at_most` images; `name` gives the name of the output's image
+    /// number k.
     pub(super) fn open(
         path: &Path,
         existing: Existing,
         identity: &Identity,
         total: usize,
+        at_most: usize,
         name: impl Fn(usize) -> String,
     ) -> Result<Self> {
-        let length = match std::fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(BatchError::NotAFile { path: path.to_owned() }.into());
-            }
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        };
-        if length > 0 && existing == Existing::Refuse {
-            return Err(BatchError::Exists { path: path.to_owned() }.into());
-        }
+        existing.check(path)?;
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let unwritable = |source| WriteError { path: path.to_owned(), source };
         let file = OpenOptions::new()
             .read(true)
@@ -85,11 +94,8 @@ impl Output {
             synced: Instant::now(),
         };
         if length > 0 && existing == Existing::Resume {
-            if identity.weights_sha256.is_none() {
-                return Err(BatchError::UnknownWeights { path: path.to_owned() }.into());
-            }
-            identity.check_same(&Identity::read_beside(path)?, path)?;
-            output.continue_from(total, name)?;
+            Self::check_begun_alike(path, identity)?;
+            output.continue_from(total, at_most, name)?;
         } else {
             // Emptied first: old lines must never stand beside the new identity.
             output.file.set_len(0).map_err(unwritable)?;
@@ -99,14 +105,32 @@ impl Output {
         Ok(output)
     }
 
-    /// Counts the lines that are there and cuts a torn one.
-    fn continue_from(&mut self, total: usize, name: impl Fn(usize) -> String) -> Result<()> {
+    /// Refuses to continue what was begun otherwise, or by nobody knows which weights; an output that is not there
+    /// can be begun.
+    pub(super) fn check_begun_alike(path: &Path, identity: &Identity) -> Result<()> {
+        if std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
+            return Ok(());
+        }
+        if identity.weights_sha256.is_none() {
+            return Err(BatchError::UnknownWeights { path: path.to_owned() }.into());
+        }
+        Ok(identity.check_same(&Identity::read_beside(path)?, path)?)
+    }
+
+    /// Counts the lines that are there, and cuts a torn one and those over `at_most`.
+    fn continue_from(
+        &mut self,
+        total: usize,
+        at_most: usize,
+        name: impl Fn(usize) -> String,
+    ) -> Result<()> {
         let file = self.file.try_clone().map_err(|source| self.unreadable(source))?;
         let mut lines = Lines::new(&self.path, file, self.format);
         if !lines.header()? {
             self.cut_to(0)?;
             return self.append(self.format.header());
         }
+        let mut kept = lines.whole;
         while lines.advance()? {
             let line = lines.line();
             if self.complete || self.written == total {
@@ -115,7 +139,12 @@ impl Output {
                     return Err(lines.damaged(reason).into());
                 }
                 self.complete = true;
+                kept = lines.whole;
                 continue;
+            }
+            if self.written == at_most {
+                // Of an image that the log has no line about.
+                break;
             }
             let LineContent { name: found, failed, body } =
                 self.format.parse(line).map_err(|reason| lines.damaged(reason))?;
@@ -127,21 +156,22 @@ impl Output {
             self.joiner.line(self.format, body);
             self.written += 1;
             self.failed += usize::from(failed);
+            kept = lines.whole;
         }
-        let whole = lines.whole;
-        self.cut_to(whole)
+        self.cut_to(kept)
     }
 
-    /// Writes one image's line.
-    pub(super) fn push(&mut self, body: &str, failed: bool) -> Result<()> {
+    /// Writes one image's line; whether it saw to it that all is on the disk.
+    pub(super) fn push(&mut self, body: &str, failed: bool) -> Result<bool> {
         let line = self.joiner.line(self.format, body.as_bytes());
         self.append(&line)?;
         self.written += 1;
         self.failed += usize::from(failed);
-        if self.synced.elapsed() > SYNC_EVERY {
+        let due = self.synced.elapsed() > SYNC_EVERY;
+        if due {
             self.sync()?;
         }
-        Ok(())
+        Ok(due)
     }
 
     /// Writes the end, and sees to it that everything is on the disk.

@@ -5,18 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::BatchError;
 use super::coco_ids::CocoIds;
+use super::files::{BatchFiles, Opened};
 use super::format::Format;
 use super::identity::Identity;
 use super::output::{Existing, Output};
-use crate::data::{ImageFiles, Listing, Loader, LoaderConfig, Shard};
+use super::traced::detect_traced;
+use crate::data::{Listing, Loader, LoaderConfig, Shard};
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
+use crate::determinism::StageDigests;
+use crate::error::DeterminismError;
+use crate::evidence::{self, FileRecord, LogHeader, LogLine, LogSummary, LogWriter};
 use crate::image::{DecodeLimits, DecodeOptions, Image};
 use crate::{Detector, Error, Result};
 
 /// The most images that are detected, and then written, together.
 const GROUP: usize = 16;
+/// What is written beside the output where there is a log.
+const RECEIPTS: &str = "receipts";
 
 /// What a batch does. Of these, `workers` and `existing` decide nothing about the output's bytes.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +50,9 @@ pub struct BatchConfig {
     /// What an image may cost. They decide which images are lines with an error, no answer: a run is continued
     /// with other limits than it was begun with, and lines that are there stay.
     pub limits: DecodeLimits,
+    /// A log to write, a line an image, which anyone can re-run: see [`evidence`](crate::evidence). It is of all
+    /// detections, whatever `labels` leaves out, and is continued with the output. Default: none.
+    pub receipts: Option<PathBuf>,
 }
 
 /// An image and what was found in it, before it is written.
@@ -84,6 +95,8 @@ pub struct Summary {
     pub before: usize,
     /// How many failed, before and now.
     pub failed: usize,
+    /// The log that was written with it, if one was and it is finished.
+    pub log: Option<LogSummary>,
 }
 
 /// Detection over a listing of any length into one file, which can be continued and split.
@@ -123,13 +136,25 @@ pub struct Batch<'a> {
 /// An image of a group: decoded, or why not.
 struct Input {
     index: usize,
+    /// `None` where it could not be read.
+    file: Option<FileRecord>,
     result: Result<Image, String>,
 }
 
 /// An image of a group with its answer.
 struct Answered {
     index: usize,
-    result: Result<(Image, Detections), String>,
+    file: Option<FileRecord>,
+    result: Result<(Image, Traced), String>,
+}
+
+/// What was found, and the stages' digests where a log is written.
+type Traced = (Detections, Option<StageDigests>);
+
+/// What a batch writes, line by line.
+struct Written {
+    output: Output,
+    log: Option<LogWriter>,
 }
 
 impl<'a> Batch<'a> {
@@ -183,29 +208,63 @@ impl<'a> Batch<'a> {
         let shard = self.config.shard;
         let total = shard.share_of(self.listing.len());
         let name = |position| self.listing.name(shard.place(position)).into_owned();
-        let mut output = Output::open(out, self.config.existing, &self.identity(), total, name)?;
-        let before = output.written;
+        let mut written = self.open(out, total, name)?;
+        let before = written.output.written;
         let loader = self.loader()?;
         let (sender, receiver) = sync_channel(1);
         std::thread::scope(|scope| {
-            let output = &mut output;
+            let written = &mut written;
             let progress = &mut progress;
             let each = &each;
-            let writer = scope.spawn(move || self.write(receiver, output, each, progress));
+            let writer = scope.spawn(move || self.write(receiver, written, each, progress));
             let detected = self.detect_all(&loader, before, &sender);
             drop(sender);
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             written.and(detected.map_err(E::from))
         })?;
+        let Written { mut output, mut log } = written;
+        let mut finished = None;
         if output.written == total {
+            finished = log.as_mut().map(LogWriter::finish).transpose()?;
             output.finish()?;
         } else {
+            log.as_mut().map_or(Ok(()), LogWriter::sync)?;
             output.sync()?;
         }
-        Ok(Summary { total, done: output.written, before, failed: output.failed })
+        let Output { written: done, failed, .. } = output;
+        Ok(Summary { total, done, before, failed, log: finished })
     }
 
-    fn loader(&self) -> Result<Loader<ImageFiles>> {
+    /// Begins or continues the output, and the log with it: to the shorter of the two.
+    fn open(&self, out: &Path, total: usize, name: impl Fn(usize) -> String) -> Result<Written> {
+        let (existing, identity) = (self.config.existing, self.identity());
+        let Some(path) = &self.config.receipts else {
+            let output = Output::open(out, existing, &identity, total, usize::MAX, name)?;
+            return Ok(Written { output, log: None });
+        };
+        if std::path::absolute(path).ok() == std::path::absolute(out).ok() {
+            return Err(BatchError::Twofold { path: path.clone() }.into());
+        }
+        // Both, before either is touched.
+        for file in [path, out] {
+            existing.check(file)?;
+        }
+        let header = LogHeader::of(self.detector, &self.listing, self.config.shard)?;
+        let resume = existing == Existing::Resume;
+        if resume {
+            Output::check_begun_alike(out, &identity)?;
+            if length_of(path) == 0 && length_of(out) > 0 {
+                return Err(BatchError::NoLog { path: path.clone(), output: out.to_owned() }.into());
+            }
+        }
+        let mut log = LogWriter::open(path, resume, &header, &name)?;
+        evidence::leave_hint(path, self.listing.root(), self.detector)?;
+        let output = Output::open(out, existing, &identity, total, log.written(), name)?;
+        log.cut_to(output.written)?;
+        Ok(Written { output, log: Some(log) })
+    }
+
+    fn loader(&self) -> Result<Loader<BatchFiles>> {
         let defaults = LoaderConfig::default();
         let config = LoaderConfig {
             workers: self.config.workers.unwrap_or(defaults.workers),
@@ -213,27 +272,30 @@ impl<'a> Batch<'a> {
             shard: self.config.shard,
             ..defaults
         };
-        let mut files = ImageFiles::new(Arc::clone(&self.listing)).with_options(DecodeOptions {
-            limits: self.config.limits.clone(),
-            ..DecodeOptions::default()
-        });
-        if let (Format::Coco, Some(sizes)) = (self.config.format, self.coco_ids.sizes()) {
-            files = files.of_sizes(sizes);
-        }
+        let limits = self.config.limits.clone();
+        let files = BatchFiles {
+            listing: Arc::clone(&self.listing),
+            options: DecodeOptions { limits, ..DecodeOptions::default() },
+            sizes: self.coco_ids.sizes().filter(|_| self.config.format == Format::Coco),
+        };
         Loader::new(files, config)
     }
 
     /// Detects in everything from the shard's image number `skip` on, until nobody listens.
     fn detect_all(
         &self,
-        loader: &Loader<ImageFiles>,
+        loader: &Loader<BatchFiles>,
         skip: usize,
         sender: &SyncSender<Vec<Answered>>,
     ) -> Result<()> {
         let mut group: Vec<Input> = Vec::with_capacity(GROUP);
         let mut pixels = 0;
         for sample in loader.epoch_from(0, skip)? {
-            let checked = sample.result.map_err(Error::from).and_then(|image| {
+            let (file, image) = match sample.result {
+                Ok(Opened { file, image }) => (Some(file), image),
+                Err(error) => (None, Err(error.into())),
+            };
+            let checked = image.and_then(|image| {
                 let size = self.input_pixels(&image)?;
                 Ok((image, size))
             });
@@ -250,7 +312,7 @@ impl<'a> Batch<'a> {
                 pixels = 0;
             }
             pixels += size;
-            group.push(Input { index: sample.index, result });
+            group.push(Input { index: sample.index, file, result });
         }
         if !group.is_empty() {
             sender.send(self.detect(group)?).ok();
@@ -268,37 +330,48 @@ impl<'a> Batch<'a> {
     fn detect(&self, group: Vec<Input>) -> Result<Vec<Answered>> {
         let images: Vec<&Image> =
             group.iter().filter_map(|input| input.result.as_ref().ok()).collect();
-        let mut answers = match self.detector.detect_batch(&images) {
-            Ok(found) => found.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) if is_about_an_image(&error) => {
-                let one = |image: &&Image| match self.detector.detect(image) {
-                    Ok(found) => Ok(Ok(found)),
-                    Err(error) if is_about_an_image(&error) => Ok(Err(error.to_string())),
-                    Err(error) => Err(error),
-                };
-                images.iter().map(one).collect::<Result<Vec<_>>>()?
-            }
-            Err(error) => return Err(error),
-        }
-        .into_iter();
-        let answered = group.into_iter().map(|Input { index, result }| {
+        let mut answers = self.answers(&images)?.into_iter();
+        let answered = group.into_iter().map(|Input { index, file, result }| {
             let result = result.and_then(|image| {
                 let found = answers.next().expect("an answer for each image")?;
                 Ok((image, found))
             });
-            Answered { index, result }
+            Answered { index, file, result }
         });
         Ok(answered.collect())
+    }
+
+    /// The answer to each image, or why it has none.
+    fn answers(&self, images: &[&Image]) -> Result<Vec<Result<Traced, String>>> {
+        let settle = |answer: Result<Traced>| match answer {
+            Ok(found) => Ok(Ok(found)),
+            Err(error) if is_about_an_image(&error) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        };
+        if self.config.receipts.is_some() {
+            let found = detect_traced(self.detector, images).into_iter();
+            let traced = found.map(|one| one.map(|(found, stages)| (found, Some(stages))));
+            return traced.map(settle).collect();
+        }
+        match self.detector.detect_batch(images) {
+            Ok(found) => Ok(found.into_iter().map(|found| Ok((found, None))).collect()),
+            Err(error) if is_about_an_image(&error) => {
+                let alone = |image: &&Image| Ok((self.detector.detect(image)?, None));
+                images.iter().map(alone).map(settle).collect()
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes further files and writes the lines of each group; stops listening when it ends.
     fn write<E: From<Error> + Send>(
         &self,
         groups: Receiver<Vec<Answered>>,
-        output: &mut Output,
+        written: &mut Written,
         each: &(impl Fn(&Answer<'_>) -> Result<(), E> + Sync),
         progress: &mut (impl FnMut(Progress<'_>) -> ControlFlow<()> + Send),
     ) -> Result<(), E> {
+        let Written { output, log } = written;
         let (total, before) = (self.config.shard.share_of(self.listing.len()), output.written);
         for group in groups {
             let bodies = std::thread::scope(|scope| {
@@ -315,8 +388,14 @@ impl<'a> Batch<'a> {
             });
             for (answered, body) in group.iter().zip(bodies) {
                 let error = answered.result.as_ref().err().map(String::as_str);
-                output.push(&body?, error.is_some())?;
                 let name = self.listing.name(answered.index);
+                let body = body?;
+                if let Some(log) = log.as_mut() {
+                    log.push(answered.logged(&name))?;
+                }
+                if output.push(&body, error.is_some())? {
+                    log.as_mut().map_or(Ok(()), LogWriter::sync)?;
+                }
                 let done = output.written;
                 if progress(Progress { total, done, before, name: &name, error }).is_break() {
                     return Ok(());
@@ -335,7 +414,7 @@ impl<'a> Batch<'a> {
         let name = self.listing.name(answered.index);
         match &answered.result {
             Err(error) => Ok(self.config.format.failed(&name, error)),
-            Ok((image, found)) => {
+            Ok((image, (found, _))) => {
                 let selected;
                 let mut detections = found;
                 if !self.config.labels.is_empty() {
@@ -366,7 +445,10 @@ impl<'a> Batch<'a> {
             mode: environment.mode,
             mode_device: bits_differ.then_some(environment.device),
             labels: self.config.labels.clone(),
-            extras: self.config.extras.clone(),
+            extras: {
+                let log = self.config.receipts.iter().map(|_| RECEIPTS.to_owned());
+                self.config.extras.iter().cloned().chain(log).collect()
+            },
             versions: environment.versions,
             config: serde_json::to_value(config).expect("a configuration has string keys only"),
             categories: self.detector.categories().names().to_vec(),
@@ -374,7 +456,35 @@ impl<'a> Batch<'a> {
     }
 }
 
+impl Answered {
+    /// Its line in a log.
+    fn logged(&self, name: &str) -> LogLine {
+        let answer = match &self.result {
+            Ok((image, (found, Some(stages)))) => Ok(evidence::Answered {
+                width: image.width(),
+                height: image.height(),
+                detections: found.len(),
+                stages: stages.clone(),
+            }),
+            Ok((_, (_, None))) => unreachable!("with a log, every answer is traced"),
+            Err(error) => Err(error.clone()),
+        };
+        LogLine { image: name.to_owned(), file: self.file.clone(), answer }
+    }
+}
+
+/// A file's size; none where there is no file.
+fn length_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
 /// Whether a failure belongs to the image, so that the others go on.
 fn is_about_an_image(error: &Error) -> bool {
-    matches!(error, Error::Image(_) | Error::Postprocess(_))
+    let of_a_stage =
+        |error: &DeterminismError| matches!(error, DeterminismError::NotANumber { .. });
+    match error {
+        Error::Image(_) | Error::Postprocess(_) => true,
+        Error::Determinism(error) => of_a_stage(error),
+        _ => false,
+    }
 }

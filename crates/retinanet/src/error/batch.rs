@@ -21,6 +21,22 @@ pub enum BatchError {
         /// The output.
         path: PathBuf,
     },
+    /// One file was named for the results and for their log.
+    #[error("{path:?} cannot be the results and their log; write the log to another file")]
+    Twofold {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log that was begun with an output is gone.
+    #[error(
+        "{path:?}, the log of {output:?}, is not there any more; restore it, or begin both anew (`--overwrite`)"
+    )]
+    NoLog {
+        /// The log.
+        path: PathBuf,
+        /// The output.
+        output: PathBuf,
+    },
     /// Another process writes to it.
     #[error("{path:?} is being written by another process; wait for its end, or stop it")]
     Busy {

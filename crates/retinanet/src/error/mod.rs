@@ -7,6 +7,7 @@ mod data;
 mod detector;
 mod determinism;
 mod eval;
+mod evidence;
 mod identity;
 mod image;
 mod label;
@@ -19,6 +20,7 @@ pub use data::DataError;
 pub use detector::DetectorError;
 pub use determinism::{DeterminismError, SettingProblem};
 pub use eval::EvalError;
+pub use evidence::EvidenceError;
 pub use identity::IdentityError;
 pub use image::ImageError;
 pub use label::{LabelError, MAX_CATEGORIES, MAX_NAME_BYTES};
@@ -67,6 +69,9 @@ pub enum Error {
     /// A batch's output cannot be written, continued or joined.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// A log of many images is none, was changed, or cannot be re-run.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// Annotations cannot be read, or detections do not fit them.
     #[error(transparent)]
     Eval(#[from] EvalError),

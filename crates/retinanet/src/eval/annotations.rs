@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::EvalError;
 use crate::Result;
 use crate::files::open_regular;
-use crate::image::{DecodeOptions, Image};
+use crate::image::{DecodeOptions, Image, read_file};
 
 /// The largest annotations file read; COCO's own largest has 450 MB.
 const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -253,16 +253,28 @@ pub(crate) fn open_as_annotated(
     options: &DecodeOptions,
     size: Option<[u64; 2]>,
 ) -> Result<Image> {
-    let image = Image::open_named(path, name, options)?;
-    let Some(annotated) = size else { return Ok(image) };
+    let bytes = read_file(path, name, options.limits.max_file_bytes)?;
+    Ok(decode_as_annotated(&bytes, name, options, size)?.0)
+}
+
+/// Decodes an image file's content upright or as stored, whichever has the size annotated; whether it is as
+/// stored. `name` is for messages.
+pub(crate) fn decode_as_annotated(
+    bytes: &[u8],
+    name: &str,
+    options: &DecodeOptions,
+    size: Option<[u64; 2]>,
+) -> Result<(Image, bool)> {
+    let image = Image::decode_with(bytes, name, options)?;
+    let Some(annotated) = size else { return Ok((image, false)) };
     let fits = |image: &Image| [image.width(), image.height()].map(|side| side as u64) == annotated;
     if fits(&image) {
-        return Ok(image);
+        return Ok((image, false));
     }
     let stored = DecodeOptions { apply_exif_orientation: false, ..options.clone() };
-    let stored = Image::open_named(path, name, &stored)?;
+    let stored = Image::decode_with(bytes, name, &stored)?;
     if fits(&stored) {
-        return Ok(stored);
+        return Ok((stored, true));
     }
     let (path, [annotated_width, annotated_height]) = (PathBuf::from(name), annotated);
     let (width, height) = (image.width(), image.height());

@@ -42,7 +42,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use crate::error::EvalError;
 pub use annotations::{Annotation, CocoCategory, CocoImage, GroundTruth};
-pub(crate) use annotations::{open_as_annotated, read as read_annotations};
+pub(crate) use annotations::{decode_as_annotated, read as read_annotations};
 pub use categories::CategoryMap;
 pub use detections::CocoDetection;
 pub use scores::{ClassScores, CocoScores, Evaluation};

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::record::{ImageFileRecord, Receipt, hash_file, sha256};
+use super::rebuild::{Recorded, Unusable};
+use super::record::{ImageFileRecord, Receipt, sha256};
 use crate::detector::DetectorBuilder;
-use crate::determinism::{Determinism, Digest, Environment, Mode, StageDifference};
-use crate::error::DetectorError;
+use crate::determinism::{Digest, Environment, StageDifference};
 use crate::image::{DecodeLimits, DecodeOptions, Image, ImageRows, Tiling, check_file, read_file};
-use crate::labels::Categories;
-use crate::weights::FetchError;
 use crate::{Error, Result};
 
 /// What re-running a receipt showed. `Display` tells it in words, with both environments side by side
@@ -162,15 +160,25 @@ impl Receipt {
             let other = Difference::ImageFile { path: path.clone(), expected, found, undecodable };
             verification.differences.push(other);
         }
-        let detector = match self.rebuild(builder)? {
-            Ok(detector) => detector,
-            Err(other) => {
-                verification.differences.push(other);
-                return Ok(verification);
-            }
-        };
-        let here = detector.environment();
         let weights = self.weights().sha256;
+        let recorded = Recorded {
+            mode: self.environment().mode,
+            seed: self.environment().seed,
+            weights_sha256: weights,
+            configuration: self.configuration(),
+            categories: self.detections().categories().names(),
+        };
+        let detector =
+            match recorded.rebuild(builder.weights_unless_given(&self.weights().given))? {
+                Ok(detector) => detector,
+                Err(Unusable { found, reason }) => {
+                    let (expected, unusable) = (weights, Some(reason));
+                    let other = Difference::WeightsFile { expected, found, unusable };
+                    verification.differences.push(other);
+                    return Ok(verification);
+                }
+            };
+        let here = detector.environment();
         if let Some(other) = here.weights_sha256.filter(|other| *other != weights) {
             let (expected, found) = (weights, other.to_string());
             let other = Difference::WeightsFile { expected, found, unusable: None };
@@ -226,47 +234,6 @@ impl Receipt {
             differences.push(Difference::OwnDetections { stated, found });
         }
         Ok(differences)
-    }
-
-    /// The receipt's detector; or, where the file is there but cannot be loaded because it was
-    /// changed, that difference.
-    fn rebuild(&self, builder: DetectorBuilder) -> Result<Result<crate::Detector, Difference>> {
-        let expected = self.weights().sha256;
-        let Environment { mode, seed, .. } = self.environment();
-        let determinism = match mode {
-            Mode::Strict => Determinism::strict(*seed),
-            Mode::Fast => Determinism::fast().with_seed(*seed),
-        };
-        let names = self.detections().categories().names().iter().cloned();
-        let builder = builder
-            .weights_unless_given(&self.weights().given)
-            .config(self.configuration().clone())
-            .categories(Categories::new(names)?)
-            .determinism(determinism);
-        let path = builder.weights_path().map(Path::to_owned);
-        let error = match builder.build() {
-            Ok(detector) => return Ok(Ok(detector)),
-            Err(error) => error,
-        };
-        let changed = |found: String, error: &Error| {
-            let unusable = Some(error.to_string());
-            Ok(Err(Difference::WeightsFile { expected, found, unusable }))
-        };
-        match &error {
-            Error::Fetch(
-                FetchError::WrongHash { found, .. }
-                | FetchError::ChangedSinceFirstUse { found, .. },
-            )
-            | Error::Detector(DetectorError::Changed { found, .. }) => {
-                changed(found.clone(), &error)
-            }
-            // A device or a setting, not the file.
-            Error::Detector(_) | Error::Determinism(_) => Err(error),
-            _ => match path.and_then(|path| hash_file(&path).ok()) {
-                Some((found, _)) if found != expected => changed(found.to_string(), &error),
-                _ => Err(error),
-            },
-        }
     }
 }
 
