@@ -11,8 +11,8 @@
 //! and all hardware gives it. Nothing else is taken from the hardware or the platform:
 //!
 //! - `exp`, `ln`, `sin`, `powf` and the like come from the C library, whose last bits differ between
-//!   versions and systems. [`exp`](crate::exp) and [`sigmoid`](crate::sigmoid) are our own, made of the
-//!   operations above. clippy's `disallowed-methods` bans the others in this workspace.
+//!   versions and systems. [`exp`](crate::exp), [`sigmoid`](crate::sigmoid), [`ln`](crate::ln) and
+//!   [`log1p`](crate::log1p) are our own, made of the operations above. clippy's `disallowed-methods` bans the others in this workspace.
 //! - `f32::mul_add` calls the C library where the target has no such instruction. [`fma`](crate::fma) does
 //!   not: there it is our own software, tested against hard cases.
 //! - Approximate instructions (reciprocal, reciprocal square root) differ between makers and are not used.
@@ -49,6 +49,17 @@
 //! The mean and variance of [group normalisation](crate::norm) sum thousands of values: one chain would be
 //! slow and inexact. They use a fixed number of partial sums and a fixed tree over the logical
 //! (channel, row, column) order, written down in that module.
+//!
+//! Losses, norms and the gradients of biases are sums of the form that [`sum`](mod@crate::sum) defines: chunks of 4096
+//! positions, sixteen partial sums in each, then a pairwise tree over the chunks. A value that takes no part (an
+//! ignored anchor's) stands there as +0, so that the shape of a sum depends on the number of positions only.
+//!
+//! # Gradients
+//!
+//! A gradient kernel stands beside its forward twin and keeps the same rules. Where an input was read by several
+//! outputs (upsampling, max-pooling), its gradient is one chain of additions from +0 over these outputs, row by row and
+//! left to right. ReLU lets a gradient through where its output is above 0. A tie has one owner: the gradient of a
+//! maximum goes to the value that the forward kernel kept.
 //!
 //! # Transformed once, in f64, on the CPU
 //!

@@ -7,7 +7,9 @@
 //! | [`pool`] | max-pooling |
 //! | [`norm`] | group normalisation |
 //! | [`upsample`] | nearest-neighbour upsampling, added to a finer map |
-//! | [`pointwise`] | exp, sigmoid, ReLU, addition |
+//! | [`pointwise`] | exp, sigmoid, logarithms, ReLU and its gradient, addition |
+//! | [`loss`] | the focal loss and its gradient |
+//! | [`sum`](mod@sum) | many values to one, in a fixed order |
 //! | [`layout`] | how activations lie in memory: channels in blocks of sixteen |
 //!
 //! With the feature `cuda`, each has a twin on NVIDIA's GPUs (`cuda`), and `select` picks the few values
@@ -42,6 +44,7 @@ mod float_env;
 mod gemm;
 pub mod layout;
 mod level;
+pub mod loss;
 pub mod norm;
 mod parallel;
 #[doc(hidden)]
@@ -52,6 +55,7 @@ pub mod pool;
 pub mod select;
 mod simd;
 mod strips;
+pub mod sum;
 #[cfg(test)]
 mod testing;
 pub mod upsample;
@@ -61,7 +65,7 @@ pub mod resize;
 pub use error::{Error, Result};
 pub use float_env::with_ieee;
 pub use level::{LEVEL_VARIABLE, Level};
-pub use pointwise::{exp, sigmoid};
+pub use pointwise::{exp, ln, log1p, sigmoid};
 pub use simd::fma;
 
 /// This crate's version, for reports.

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::buffer::Shared;
 use crate::float_env::with_ieee;
 
 /// Runs `task(0..tasks)`, each in the IEEE environment, on rayon's ambient pool: the one the caller
@@ -28,5 +29,16 @@ pub(crate) fn for_each_with_chunks(
     for_each(tasks * groups, |i| {
         let (i, group) = (i / groups, i % groups);
         task(i, group * per_group..((group + 1) * per_group).min(chunks));
+    });
+}
+
+/// Runs `task(i, &mut values[i])` for each value, as [`for_each`] does.
+pub(crate) fn for_each_value(values: &mut [f32], task: impl Fn(usize, &mut f32) + Sync) {
+    let len = values.len();
+    let shared = Shared::new(values);
+    for_each(len, |i| {
+        // SAFETY: each task has its own value.
+        let value = unsafe { shared.part(i, 1) };
+        task(i, &mut value[0]);
     });
 }

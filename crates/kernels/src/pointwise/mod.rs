@@ -1,9 +1,10 @@
-//! Functions of single values: [`exp`] and [`sigmoid`], and over slices [`relu`], [`add`] and the rest.
+//! Functions of single values: [`exp`], [`sigmoid`], [`ln`] and [`log1p`], and over slices [`relu`], [`add`] and the rest.
 //!
 //! A slice may hold any layout, the blocked one included: each value is treated alike.
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod logarithm;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,13 @@ mod vector;
 
 #[cfg(feature = "cuda")]
 pub use cuda::{Function, map_cuda};
+pub use logarithm::{ln, log1p};
 pub use scalar::{exp, sigmoid};
+pub(crate) use vector::{exp as exp_vector, log1p_to_one};
 
 use crate::buffer::Shared;
 use crate::{Error, Level, Result, parallel};
-use vector::{Add, Exp, Map, Relu, Sigmoid, Unary};
+use vector::{Add, Exp, Map, Relu, ReluMask, Sigmoid, Unary};
 
 /// Values that one task handles: 64 KiB, small against the second-level cache.
 const PIECE: usize = 16 * 1024;
@@ -82,6 +85,20 @@ pub fn add_in_place(level: Level, values: &mut [f32], b: &[f32]) -> Result<()> {
     pieces(values, |range, output| {
         let b = &b[range];
         level.run(Add { a: None, b, output });
+    });
+    Ok(())
+}
+
+/// The gradient of [`relu`], in place: `gradient[i] = output[i] > 0 ? gradient[i] : +0`, where `output` is what ReLU
+/// answered. A NaN there lets nothing through, as in PyTorch's `threshold_backward` (the loss shows it anyway).
+///
+/// # Errors
+/// The slices differ in length.
+pub fn relu_backward_in_place(level: Level, output: &[f32], gradient: &mut [f32]) -> Result<()> {
+    Error::check_length("ReLU's output", gradient.len(), output.len())?;
+    pieces(gradient, |range, gradient| {
+        let output = &output[range];
+        level.run(ReluMask { output, gradient });
     });
     Ok(())
 }

@@ -189,3 +189,96 @@ fn lengths_that_differ_are_errors() {
     assert!(add(level, &[0.0; 3], &[0.0; 4], &mut [0.0; 3]).is_err());
     assert!(add_in_place(level, &mut [0.0; 3], &[0.0; 4]).is_err());
 }
+
+/// The largest error of `actual` over `input`, and where it is.
+fn largest_error(
+    input: impl Iterator<Item = f32>,
+    actual: impl Fn(f32) -> f32,
+    exact: impl Fn(f64) -> f64,
+) -> (f64, f32) {
+    let mut worst = (0.0, 0.0);
+    for x in input {
+        let error = ulps(actual(x), exact(f64::from(x)));
+        assert!(!error.is_nan(), "at {x:e}: {:e}", actual(x));
+        if error > worst.0 {
+            worst = (error, x);
+        }
+    }
+    worst
+}
+
+/// Every 101st value; all of them (minutes in release) where `RETINANET_EVERY_F32=1`.
+#[test]
+#[allow(clippy::disallowed_methods)] // f64 from the C library is what we compare with
+fn logarithms_are_accurate() {
+    let every = std::env::var_os("RETINANET_EVERY_F32").is_some_and(|set| set == "1");
+    let stride = if every { 1 } else { 101 };
+    let positive = || (1..0x7f80_0000).step_by(stride).map(f32::from_bits);
+    let negative = (0x8000_0001..0xbf80_0000).step_by(stride).map(f32::from_bits);
+    let worst = largest_error(positive(), ln, f64::ln);
+    println!("ln {worst:?}");
+    assert!(worst.0 < 0.9, "ln {worst:?}");
+    let worst = largest_error(positive().chain(negative), log1p, f64::ln_1p);
+    println!("log1p {worst:?}");
+    assert!(worst.0 < 0.9, "log1p {worst:?}");
+}
+
+#[test]
+fn logarithms_of_special_values_are_their_limits() {
+    for (x, y) in [
+        (1.0, 0.0),
+        (0.0, f32::NEG_INFINITY),
+        (-0.0, f32::NEG_INFINITY),
+        (f32::INFINITY, f32::INFINITY),
+        (2.0, std::f32::consts::LN_2),
+        (std::f32::consts::E, 1.0),
+    ] {
+        assert_eq!(ln(x).to_bits(), f32::to_bits(y), "ln({x:e})");
+    }
+    for (x, y) in [(0.0, 0.0), (-0.0, -0.0), (-1.0, f32::NEG_INFINITY), (1e-30, 1e-30)] {
+        assert_eq!(log1p(x).to_bits(), f32::to_bits(y), "log1p({x:e})");
+    }
+    for x in [f32::NAN, -f32::NAN] {
+        assert!(ln(x).is_nan() && log1p(x).is_nan());
+    }
+    assert!(ln(-1.0).is_nan() && log1p(-1.5).is_nan() && ln(f32::NEG_INFINITY).is_nan());
+    assert_eq!(log1p(f32::INFINITY), f32::INFINITY);
+}
+
+#[test]
+fn log1p_of_vectors_equals_the_scalar_definition_from_zero_to_one() {
+    #[derive(Clone, Copy)]
+    struct ToOne;
+    impl Unary for ToOne {
+        fn apply<S: crate::simd::Simd>(self, s: S, x: S::V) -> S::V {
+            log1p_to_one(s, x)
+        }
+    }
+    let mut input: Vec<f32> = (0..=0x3f80_0000).step_by(997).map(f32::from_bits).collect();
+    input.extend([0.5, f32::from_bits(0x3eff_ffff), 1.0, f32::NAN]);
+    let expected = scalar(log1p, &input);
+    everywhere(|level| {
+        let mut output = vec![f32::NAN; input.len()];
+        map(level, ToOne, &input, &mut output).unwrap();
+        assert_same_bits(&output, &expected, level);
+    });
+}
+
+#[test]
+fn relu_lets_the_gradient_through_where_its_output_is_above_zero() {
+    everywhere(|level| {
+        for len in [0, 1, 16, 33, PIECE + 5] {
+            let mut output = values(len as u64, len, true);
+            relu_in_place(level, &mut output);
+            let mut gradient = values(len as u64 + 9, len, true);
+            let expected: Vec<f32> = in_ieee((&output, &gradient), |(output, gradient)| {
+                let pairs = output.iter().zip(gradient);
+                pairs.map(|(y, g)| if *y > 0.0 { *g } else { 0.0 }).collect()
+            });
+            relu_backward_in_place(level, &output, &mut gradient).unwrap();
+            assert_same_bits(&gradient, &expected, level);
+        }
+    });
+    let error = relu_backward_in_place(Level::best(), &[0.0; 3], &mut [0.0; 2]).unwrap_err();
+    assert!(error.to_string().contains("ReLU's output"), "{error}");
+}

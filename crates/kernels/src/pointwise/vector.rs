@@ -1,5 +1,6 @@
 //! The pointwise operations on sixteen values at a time.
 
+use super::logarithm::{ATANH, LN_2_HIGH, LN_2_LOW};
 use super::scalar::{EXPONENT_ROUNDER, LARGEST, LN_2, LN_2_LOST, LOG2_E, ROUNDER, SMALLEST, TAIL};
 use crate::simd::{Kernel, LANES, Simd};
 
@@ -73,6 +74,49 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 #[inline(always)]
 fn power_of_two<S: Simd>(s: S, n: S::V) -> S::V {
     s.shift_to_exponent(s.add(n, s.splat(EXPONENT_ROUNDER)))
+}
+
+/// The steps of [`super::log1p`] for `0 <= x <= 1` and NaN.
+#[inline(always)]
+pub(crate) fn log1p_to_one<S: Simd>(s: S, x: S::V) -> S::V {
+    let (zero, one, half) = (s.splat(0.0), s.splat(1.0), s.splat(0.5));
+    let f = s.select_lt(x, half, x, s.mul(s.sub(x, one), half));
+    let high = s.select_lt(x, half, zero, s.splat(LN_2_HIGH));
+    let low = s.select_lt(x, half, zero, s.splat(LN_2_LOW));
+
+    let quotient = s.div(f, s.add(s.splat(2.0), f));
+    let z = s.mul(quotient, quotient);
+    let mut p = s.splat(ATANH[3]);
+    p = s.fma(p, z, s.splat(ATANH[2]));
+    p = s.fma(p, z, s.splat(ATANH[1]));
+    p = s.fma(p, z, s.splat(ATANH[0]));
+    let half_square = s.mul(s.mul(half, f), f);
+    let tail = s.add(s.mul(quotient, s.fma(z, p, half_square)), low);
+    s.add(high, s.sub(f, s.sub(half_square, tail)))
+}
+
+/// `gradient = output > 0 ? gradient : +0`
+pub(super) struct ReluMask<'a> {
+    pub(super) output: &'a [f32],
+    pub(super) gradient: &'a mut [f32],
+}
+
+impl Kernel for ReluMask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { output, gradient } = self;
+        let zero = s.splat(0.0);
+        let whole = gradient.len() / LANES * LANES;
+        for at in (0..whole).step_by(LANES) {
+            let kept = s.select_lt(zero, s.read(output, at), s.read(gradient, at), zero);
+            s.write(gradient, at, kept);
+        }
+        for (gradient, output) in gradient[whole..].iter_mut().zip(&output[whole..]) {
+            *gradient = if 0.0 < *output { *gradient } else { 0.0 };
+        }
+    }
 }
 
 /// `output = op(input)`, or `op(output)` where there is no input.

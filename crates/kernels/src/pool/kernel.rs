@@ -44,7 +44,12 @@ fn output_width(spec: &MaxPool2dSpec, width: usize) -> usize {
 
 /// The part of a window that lies on the input.
 #[inline(always)]
-fn window(at: usize, axis: usize, spec: &MaxPool2dSpec, len: usize) -> std::ops::Range<usize> {
+pub(super) fn window(
+    at: usize,
+    axis: usize,
+    spec: &MaxPool2dSpec,
+    len: usize,
+) -> std::ops::Range<usize> {
     let start = at * spec.stride[axis];
     let padding = spec.padding[axis];
     start.saturating_sub(padding)..(start + spec.kernel[axis] - padding).min(len)

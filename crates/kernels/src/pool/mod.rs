@@ -4,7 +4,12 @@
 //! (columns alike), taken row by row, left to right, as a chain of `x > best || x is NaN ? x : best`
 //! that starts at minus infinity: of equal values (+0 and -0 are equal) the first stays, and a NaN
 //! goes through. Padding never takes part; as `padding <= kernel / 2`, no window is all padding.
+//!
+//! The gradient of a window's output goes to the input that the chain kept: the first of equal maxima, the last NaN
+//! where there is one, and the first value of the window where all are minus infinity. An input that several windows
+//! kept has the sum of theirs, from +0, windows row by row, left to right.
 
+mod backward;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod kernel;
@@ -21,6 +26,7 @@ use crate::buffer::with_scratch;
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
 use crate::simd::LANES;
 use crate::{Error, Level, Result, strips};
+use backward::Plane;
 use kernel::{Rows3, RowsAny};
 use spec::WHAT;
 
@@ -53,6 +59,38 @@ pub fn max_pool2d(
         } else {
             level.run(RowsAny { spec, input, strip });
         }
+    });
+    Ok(())
+}
+
+/// The gradient of [`max_pool2d`] with respect to its input, from that of its output and the input itself.
+///
+/// # Errors
+/// As [`MaxPool2dSpec::output_size`], where a gradient's shape is not that of its activations, and for a window of more
+/// than 2^24 values.
+///
+/// Mirrors `torch.ops.aten.max_pool2d_with_indices_backward`; the [module](self) says where a gradient goes.
+pub fn max_pool2d_backward(
+    level: Level,
+    spec: &MaxPool2dSpec,
+    input: Blocked,
+    output_gradient: Blocked,
+    input_gradient: &mut BlockedMut,
+) -> Result<()> {
+    let shape = input.shape();
+    let pooled = BlockedShape::new(shape.channels, spec.output_size(shape.size())?);
+    for (name, actual, expected) in
+        [("output's", output_gradient.shape(), pooled), ("input's", input_gradient.shape(), shape)]
+    {
+        if actual != expected {
+            let reason = format!("the {name} gradient is {actual:?}, expected {expected:?}");
+            return Err(Error::Shape { what: WHAT, reason });
+        }
+    }
+    strips::for_each_plane(input_gradient, |block, output| {
+        let (input, gradient) = (input.plane(block), output_gradient.plane(block));
+        let sizes = [shape.size(), pooled.size()];
+        level.run(Plane { spec, sizes, input, gradient, output });
     });
     Ok(())
 }

@@ -23,6 +23,43 @@ fn check(level: Level, spec: &MaxPool2dSpec, channels: usize, size: [usize; 2], 
     max_pool2d(level, spec, blocked.as_ref(), &mut pooled.as_mut()).unwrap();
     pooled.as_ref().to_chw(&mut output).unwrap();
     assert_same_bits(&output, &expected, &what);
+
+    let slopes = values(seed ^ 77, expected.len(), seed.is_multiple_of(2));
+    let expected = in_ieee((&input, &slopes), |(input, slopes)| {
+        reference::max_pool2d_backward(spec, channels, size, input, slopes).unwrap()
+    });
+    let slopes = BlockedBuffer::from_chw(pooled.as_ref().shape(), &slopes).unwrap();
+    let mut gradient = BlockedBuffer::zeroed(blocked.as_ref().shape());
+    gradient.as_mut().data().fill(f32::NAN);
+    let mut target = gradient.as_mut();
+    max_pool2d_backward(level, spec, blocked.as_ref(), slopes.as_ref(), &mut target).unwrap();
+    let mut output = vec![f32::NAN; expected.len()];
+    gradient.as_ref().to_chw(&mut output).unwrap();
+    assert_same_bits(&output, &expected, format!("gradient of {what}"));
+}
+
+#[test]
+fn gradients_whose_shapes_do_not_fit_are_errors() {
+    let buffer = |size| BlockedBuffer::zeroed(BlockedShape::new(3, size));
+    let (input, pooled) = (buffer([8, 8]), buffer([4, 4]));
+    let run = |slopes: &BlockedBuffer, mut gradient: BlockedBuffer| {
+        let (input, slopes) = (input.as_ref(), slopes.as_ref());
+        max_pool2d_backward(Level::best(), &STEM, input, slopes, &mut gradient.as_mut())
+    };
+    assert!(run(&pooled, buffer([8, 8])).is_ok());
+    let error = run(&input, buffer([8, 8])).unwrap_err().to_string();
+    assert!(error.contains("the output's gradient"), "{error}");
+    let error = run(&pooled, buffer([8, 7])).unwrap_err().to_string();
+    assert!(error.contains("the input's gradient"), "{error}");
+
+    let huge = MaxPool2dSpec { kernel: [1, (1 << 24) + 1], stride: [1, 1], padding: [0, 0] };
+    let wide = BlockedBuffer::zeroed(BlockedShape::new(0, [1, (1 << 24) + 1]));
+    let one = BlockedBuffer::zeroed(BlockedShape::new(0, [1, 1]));
+    let (mut gradient, level) = (wide.clone(), Level::best());
+    let error =
+        max_pool2d_backward(level, &huge, wide.as_ref(), one.as_ref(), &mut gradient.as_mut())
+            .unwrap_err();
+    assert!(error.to_string().contains("too large for a gradient"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,11 @@
 //! Output (c, y, x) is `lateral(c, y, x) + coarse(c, source(y), source(x))`, rounded once, where per
 //! axis `source(i) = min(floor(i * scale), coarse_len - 1)` and `scale = coarse_len / fine_len`, both in
 //! f32 and rounded, as PyTorch's `nearest` mode does it.
+//!
+//! The gradient of the lateral map is the output's. That of coarse (c, y, x) is one chain of additions from +0 over the
+//! output positions that read it, row by row, left to right.
 
+mod backward;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod kernel;
@@ -16,6 +20,7 @@ pub use cuda::upsample_nearest_add_cuda;
 
 use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
 use crate::{Error, Level, Result, strips, with_ieee};
+use backward::CoarseRows;
 use kernel::Rows;
 
 const WHAT: &str = "upsample_nearest_add";
@@ -77,6 +82,41 @@ pub fn upsample_nearest_add_nchw(
     let mut fine = BlockedBuffer::from_chw(BlockedShape::new(channels, fine_size), lateral)?;
     upsample_nearest_add_in_place(level, coarse.as_ref(), &mut fine.as_mut())?;
     fine.as_ref().to_chw(output)
+}
+
+/// The gradient of [`upsample_nearest_add`] with respect to the coarse map, from that of its output.
+///
+/// # Errors
+/// The shapes have different channels.
+///
+/// Mirrors `torch.ops.aten.upsample_nearest2d_backward`; the [module](self) says in which order it adds.
+pub fn upsample_nearest_backward(
+    level: Level,
+    output_gradient: Blocked,
+    coarse_gradient: &mut BlockedMut,
+) -> Result<()> {
+    let (from, to) = (coarse_gradient.shape(), output_gradient.shape());
+    if from.channels != to.channels {
+        return refuse(format!(
+            "the coarse map's gradient has {} channels, expected {}",
+            from.channels, to.channels
+        ));
+    }
+    if from.is_empty() {
+        return Ok(());
+    }
+    let rows = with_ieee(|| readers(&sources(from.height, to.height), from.height));
+    let columns = with_ieee(|| readers(&sources(from.width, to.width), from.width));
+    strips::for_each(coarse_gradient, |strip| {
+        level.run(CoarseRows { gradient: output_gradient, rows: &rows, columns: &columns, strip });
+    });
+    Ok(())
+}
+
+/// The fine indices that read each coarse one: neighbours, since `sources` never falls.
+fn readers(sources: &[usize], coarse: usize) -> Vec<std::ops::Range<usize>> {
+    let first = |index: usize| sources.partition_point(|source| *source < index);
+    (0..coarse).map(|index| first(index)..first(index + 1)).collect()
 }
 
 fn run(

@@ -11,10 +11,6 @@ pub fn upsample_nearest_add(
     coarse: &[f32],
     lateral: &[f32],
 ) -> Vec<f32> {
-    let source = |i: usize, coarse: usize, fine: usize| {
-        let scale = coarse as f32 / fine as f32;
-        ((i as f32 * scale).floor() as usize).min(coarse - 1)
-    };
     let mut output = Vec::with_capacity(lateral.len());
     for c in 0..channels {
         for y in 0..height {
@@ -26,4 +22,33 @@ pub fn upsample_nearest_add(
         }
     }
     output
+}
+
+/// [`super::upsample_nearest_backward`] on slices in (c, y, x) order, one output position after the other.
+///
+/// # Panics
+/// The gradient is too short, or the coarse map is empty.
+pub fn upsample_nearest_backward(
+    channels: usize,
+    [coarse_height, coarse_width]: [usize; 2],
+    [height, width]: [usize; 2],
+    gradient: &[f32],
+) -> Vec<f32> {
+    let mut coarse = vec![0.0; channels * coarse_height * coarse_width];
+    for c in 0..channels {
+        for y in 0..height {
+            let from = (c * coarse_height + source(y, coarse_height, height)) * coarse_width;
+            for x in 0..width {
+                coarse[from + source(x, coarse_width, width)] +=
+                    gradient[(c * height + y) * width + x];
+            }
+        }
+    }
+    coarse
+}
+
+/// The coarse index that a fine one reads.
+fn source(i: usize, coarse: usize, fine: usize) -> usize {
+    let scale = coarse as f32 / fine as f32;
+    ((i as f32 * scale).floor() as usize).min(coarse - 1)
 }

@@ -28,6 +28,40 @@ fn check(level: Level, channels: usize, from: [usize; 2], to: [usize; 2], seed: 
     assert_same_bits(&output, &expected, &what);
 }
 
+fn check_backward(level: Level, channels: usize, from: [usize; 2], to: [usize; 2], seed: u64) {
+    let gradient = values(seed, channels * to[0] * to[1], true);
+    let expected = in_ieee(&gradient, |gradient| {
+        reference::upsample_nearest_backward(channels, from, to, gradient)
+    });
+    let blocked = BlockedBuffer::from_chw(BlockedShape::new(channels, to), &gradient).unwrap();
+    let mut coarse = BlockedBuffer::zeroed(BlockedShape::new(channels, from));
+    coarse.as_mut().data().fill(f32::NAN);
+    upsample_nearest_backward(level, blocked.as_ref(), &mut coarse.as_mut()).unwrap();
+    let mut output = vec![f32::NAN; expected.len()];
+    coarse.as_ref().to_chw(&mut output).unwrap();
+    assert_same_bits(&output, &expected, format!("{level} {channels} x {from:?} from {to:?}"));
+}
+
+#[test]
+fn the_gradient_equals_the_oracle_on_ragged_sizes() {
+    everywhere(|level| {
+        for channels in [0, 1, 16, 17, 33] {
+            for (from, to) in
+                [([1, 1], [1, 1]), ([1, 2], [2, 3]), ([13, 17], [25, 34]), ([7, 5], [3, 16])]
+            {
+                check_backward(level, channels, from, to, 31);
+            }
+        }
+        check_backward(level, 17, [50, 68], [100, 136], 32);
+        check_backward(level, 2, [4, 4], [0, 9], 33);
+    });
+    let fine = BlockedBuffer::zeroed(BlockedShape::new(4, [4, 4]));
+    let mut coarse = BlockedBuffer::zeroed(BlockedShape::new(3, [2, 2]));
+    let error =
+        upsample_nearest_backward(Level::best(), fine.as_ref(), &mut coarse.as_mut()).unwrap_err();
+    assert!(error.to_string().contains("3 channels, expected 4"), "{error}");
+}
+
 #[test]
 fn every_level_equals_the_oracle_on_ragged_sizes() {
     everywhere(|level| {
@@ -52,6 +86,7 @@ proptest! {
     ) {
         for level in levels() {
             check(level, channels, from, to, seed);
+            check_backward(level, channels, from, to, seed);
         }
     }
 }
