@@ -29,7 +29,7 @@
 //! | [`model`] | configuration, layers, [`RetinaNet`](model::RetinaNet): `forward` to tensors |
 //! | [`ops`] | the layers' arithmetic as candle custom operations |
 //! | [`postprocess`] | threshold, top-k, box decoding, NMS, back to the image's pixels |
-//! | [`detection`], [`labels`] | the answer and the names of its classes |
+//! | [`detection`], [`labels`], [`yolo`] | the answer, the names of its classes, and both as YOLO's text files |
 //! | [`determinism`] | modes, seeds, environment, digests; the PyTorch recipe line by line |
 //! | [`batch`], [`data`] | many images: resumable runs, seeded order |
 //! | [`eval`] | COCO average precision |
@@ -71,6 +71,7 @@ pub mod overlay;
 pub mod postprocess;
 pub mod receipt;
 pub mod weights;
+pub mod yolo;
 
 pub use bounding_box::BoundingBox;
 pub use candle_core::DType;

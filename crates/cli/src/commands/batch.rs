@@ -88,6 +88,8 @@ pub enum Format {
     Jsonl,
     /// COCO's results, as pycocotools reads them: one array of boxes
     Coco,
+    /// A row a detection; one row, too, for an image that shows nothing or that failed
+    Csv,
 }
 
 impl From<Format> for retinanet::batch::Format {
@@ -95,6 +97,7 @@ impl From<Format> for retinanet::batch::Format {
         match format {
             Format::Jsonl => Self::Jsonl,
             Format::Coco => Self::Coco,
+            Format::Csv => Self::Csv,
         }
     }
 }
@@ -113,6 +116,8 @@ pub fn run(args: Args) -> Outcome {
     args.annotations.as_deref().map_or(Ok(()), refuse_url_or_stdin)?;
     let listing = files(&args.inputs)?;
     let detector = args.detect.detector()?;
+    let images = (0..listing.len()).map(|index| listing.relative_path(index));
+    args.pictures.begin(detector.categories(), images)?;
     let config = BatchConfig {
         format: args.format.into(),
         shard,

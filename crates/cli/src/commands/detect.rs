@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure, Outcome, complain};
 use crate::inputs::{Input, Inputs};
 use crate::interrupt;
 use crate::limit_options::LimitOptions;
-use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, print};
+use crate::output::{Align, OutputPaths, PictureOptions, RecordFile, Table, check_target, print};
 use crate::progress::Progress;
 use crate::text::one_line;
 
@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
 
+    /// Write the answers as CSV, a row a detection; `-` is standard output, in place of the table
+    #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    pub csv: Option<PathBuf>,
+
     #[command(flatten)]
     pub pictures: PictureOptions,
 
@@ -46,6 +50,7 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   retinanet detect photo.jpg
   retinanet detect --label person --score-threshold 0.5 --overlay drawn photos/
+  retinanet detect --csv found.csv --crops crops --yolo labels photos/
   retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
   curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
 
@@ -58,11 +63,22 @@ Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
+    check_target(args.csv.as_deref())?;
+    let stdout = Some(Path::new("-"));
+    if args.json.is_some() && args.json == args.csv {
+        return Err(Failure::usage(
+            "--json and --csv write to the same place; give one another file",
+        ));
+    }
     let decode = args.limits.decode();
     let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes)?;
     let detector = args.detect.detector()?;
-    let mut json = JsonArray::new(args.json.as_deref());
-    let table = args.json.as_deref() != Some(Path::new("-"));
+    let images = (0..inputs.len()).map(|index| inputs.get(index).relative);
+    args.pictures.begin(detector.categories(), images)?;
+    let mut outputs =
+        [RecordFile::json(args.json.as_deref()), RecordFile::csv(args.csv.as_deref())];
+    let mut push = |record: Record| outputs.iter_mut().try_for_each(|file| file.push(&record));
+    let table = args.json.as_deref() != stdout && args.csv.as_deref() != stdout;
     let mut progress = Progress::new(inputs.len() as u64, "images");
     let mut exit = Exit::Done;
     for index in 0..inputs.len() {
@@ -70,7 +86,7 @@ pub fn run(args: Args) -> Outcome {
         let name = input.name();
         match one(&detector, &args, &input, &decode) {
             Ok(found) => {
-                json.push(&Record::found(&name, &found)?)?;
+                push(Record::found(&name, &found)?)?;
                 if table {
                     progress.around(|| print(&as_table(&name, &found)))?;
                 }
@@ -78,13 +94,15 @@ pub fn run(args: Args) -> Outcome {
             Err(Failure::Told { message, .. }) => {
                 exit = Exit::BadInput;
                 progress.around(|| complain(&message));
-                json.push(&Record::failed(&name, &message))?;
+                push(Record::failed(&name, &message))?;
             }
             Err(gone) => return Err(gone),
         }
         progress.step();
     }
-    json.finish()?;
+    for file in outputs {
+        file.finish()?;
+    }
     Ok(exit)
 }
 

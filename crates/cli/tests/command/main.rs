@@ -4,6 +4,7 @@ mod files;
 mod inputs;
 mod interruptions;
 mod limits;
+mod outputs;
 mod receipts;
 mod stdin;
 mod tables;
