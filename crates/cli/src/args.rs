@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{batch, bench, detect, env, eval, generate, merge, verify, weights};
 use crate::exit::Outcome;
+use crate::voice::VoiceOptions;
 
 /// Finds objects in photos, with answers that are equal to the bit on every machine
 #[derive(Debug, Parser)]
@@ -12,6 +13,9 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+
+    #[command(flatten)]
+    pub voice: VoiceOptions,
 }
 
 const AFTER_HELP: &str = "Examples:

@@ -1,6 +1,6 @@
 //! Exit codes, and the one place that prints why a command failed.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
@@ -9,7 +9,7 @@ use retinanet::weights::FetchError;
 use retinanet::{DetectorError, Error};
 
 use crate::limit_options::in_options;
-use crate::text::printable;
+use crate::voice::complain;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,9 +112,4 @@ pub fn report(outcome: Outcome) -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
-}
-
-/// Prints `error: message` to standard error; nothing can be done if that fails.
-pub fn complain(message: &str) {
-    writeln!(io::stderr(), "error: {}", printable(message)).ok();
 }

@@ -5,18 +5,20 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use clap::ValueEnum;
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
 use retinanet::data::Shard;
 
 use crate::detect_options::DetectOptions;
-use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
 use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
+use crate::voice::{complain, detail};
 
 /// How many failed images are named on standard error.
 const FAILURES_SHOWN: usize = 20;
@@ -129,6 +131,7 @@ pub fn run(args: Args) -> Outcome {
         limits: args.limits.limits(),
     };
     let total = shard.share_of(listing.len());
+    let started = Instant::now();
     let mut bar = Progress::new(total as u64, "images");
     let done = Arc::new(AtomicUsize::new(0));
     let stopped = {
@@ -167,6 +170,8 @@ pub fn run(args: Args) -> Outcome {
         },
     );
     drop(bar);
+    let seconds = started.elapsed().as_secs_f64();
+    detail(|| format!("{} images in {seconds:.1} s", done.load(Ordering::Relaxed)));
     match ended {
         Ok(summary) => Ok(conclude(&summary)),
         // A full disk, say; nothing is lost.

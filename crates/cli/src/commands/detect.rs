@@ -1,6 +1,7 @@
 //! `retinanet detect`.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ValueHint;
 use retinanet::batch::Record;
@@ -8,13 +9,14 @@ use retinanet::image::DecodeOptions;
 use retinanet::{Detections, Detector};
 
 use crate::detect_options::DetectOptions;
-use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{Input, Inputs};
 use crate::interrupt;
 use crate::limit_options::LimitOptions;
 use crate::output::{Align, OutputPaths, PictureOptions, RecordFile, Table, check_target, print};
 use crate::progress::Progress;
 use crate::text::one_line;
+use crate::voice::{complain, detail};
 
 /// Finds objects in images
 #[derive(Debug, clap::Args)]
@@ -84,8 +86,11 @@ pub fn run(args: Args) -> Outcome {
     for index in 0..inputs.len() {
         let input = inputs.get(index);
         let name = input.name();
+        let started = Instant::now();
         match one(&detector, &args, &input, &decode) {
             Ok(found) => {
+                let seconds = started.elapsed().as_secs_f64();
+                progress.around(|| detail(|| format!("{} in {seconds:.2} s", one_line(&name))));
                 push(Record::found(&name, &found)?)?;
                 if table {
                     progress.around(|| print(&as_table(&name, &found)))?;

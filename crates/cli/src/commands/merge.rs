@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use retinanet::batch::{Existing, merge};
 
-use crate::exit::{Exit, Outcome, complain};
+use crate::exit::{Exit, Outcome};
 use crate::interrupt;
+use crate::voice::complain;
 
 /// Joins the files that the shards of a batch wrote
 ///

@@ -10,6 +10,7 @@ mod stdin;
 mod tables;
 mod tampering;
 mod usage;
+mod voice;
 mod weights;
 
 use std::path::{Path, PathBuf};
