@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{batch, bench, detect, env, eval, generate, merge, verify, weights};
+use crate::commands::{batch, bench, detect, env, eval, generate, merge, report, verify, weights};
 use crate::exit::Outcome;
 use crate::voice::VoiceOptions;
 
@@ -32,6 +32,7 @@ pub enum Command {
     Batch(batch::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Report(report::Args),
     Weights(weights::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -48,6 +49,7 @@ impl Command {
             Self::Batch(args) => batch::run(args),
             Self::Merge(args) => merge::run(args),
             Self::Eval(args) => eval::run(args),
+            Self::Report(args) => report::run(args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Bench(args) => bench::run(args),

@@ -10,6 +10,7 @@ mod interrupt;
 mod limit_options;
 mod output;
 mod progress;
+mod report;
 mod svg;
 mod text;
 mod voice;

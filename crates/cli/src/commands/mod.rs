@@ -7,5 +7,6 @@ pub mod env;
 pub mod eval;
 pub mod generate;
 pub mod merge;
+pub mod report;
 pub mod verify;
 pub mod weights;

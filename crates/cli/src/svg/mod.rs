@@ -7,3 +7,4 @@ mod text;
 
 pub use curves::{curve_panels, curves_file};
 pub use plot::Plot;
+pub use text::escaped;
