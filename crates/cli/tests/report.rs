@@ -192,9 +192,16 @@ fn a_batchs_results_make_the_page_that_the_detector_makes() {
     }
     assert!(!folder.path().join("x.html").exists());
     fs::write(folder.path().join("b.jsonl"), text).unwrap();
+    let labelled = |label| {
+        run(folder.path(), &[&results[..], &["--out", "x.html", "--label", label]].concat())
+    };
+    ended(&labelled("persn"), 2, &["did you mean \"person\"?"]);
+    ended(&labelled("person"), 0, &[]);
+    fs::remove_file(folder.path().join("x.html")).unwrap();
     fs::remove_file(folder.path().join("b.jsonl.run.json")).unwrap();
     ended(&run(folder.path(), &[&results[..], &["--out", "x.html"]].concat()), 0, &[]);
     assert!(page(folder.path(), "x.html").contains("not recorded"));
+    ended(&labelled("person"), 3, &["leave out --label"]);
     ended(
         &run(folder.path(), &[&results[..], &annotated, &["y.html"]].concat()),
         3,

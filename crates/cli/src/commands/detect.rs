@@ -23,9 +23,13 @@ use crate::voice::{complain, detail};
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt);
-    /// `-`, alone, is one image from standard input
-    #[arg(required = true, value_name = "IMAGE|DIR|GLOB|-", value_hint = ValueHint::AnyPath)]
+    /// `-`, alone, is one image from standard input, and so is one https URL
+    #[arg(required = true, value_name = "IMAGE|DIR|GLOB|URL|-", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
+
+    /// What a URL gives must have this SHA-256; without this it is taken as it comes, and the hash told
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub sha256: Option<String>,
 
     #[command(flatten)]
     pub detect: DetectOptions,
@@ -54,13 +58,23 @@ const EXAMPLES: &str = "Examples:
   retinanet detect --label person --score-threshold 0.5 --overlay drawn photos/
   retinanet detect --csv found.csv --crops crops --yolo labels photos/
   retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
+  retinanet detect https://example.org/photo.jpg          # says the --sha256 to pin it by
   curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
 
 Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
 b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The image from standard
-input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png.
+input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png. A URL's image is the
+URL without its query, and its outputs are called after the last part of its path. Only https is
+opened (http on this machine), nothing is kept, and HF_TOKEN is not sent.
 
 Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still done)";
+
+/// 64 digits, in any case.
+fn sha256(text: &str) -> Result<String, String> {
+    let good = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "expected 64 hexadecimal digits".to_owned())
+}
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
@@ -73,7 +87,7 @@ pub fn run(args: Args) -> Outcome {
         ));
     }
     let decode = args.limits.decode();
-    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes)?;
+    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes, args.sha256.as_deref())?;
     let detector = args.detect.detector()?;
     let images = (0..inputs.len()).map(|index| inputs.get(index).relative);
     args.pictures.begin(detector.categories(), images)?;

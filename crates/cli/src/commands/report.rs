@@ -212,6 +212,14 @@ impl Source {
             Some(run) => Run::of_batch(&run),
             None => (Run::default(), None),
         };
+        for label in &args.detect.labels {
+            let known = categories.as_ref().ok_or_else(|| {
+                Failure::bad_input(format!(
+                    "{path:?} has no .run.json beside it, which names the model's labels: leave out --label"
+                ))
+            })?;
+            known.id_of(label)?;
+        }
         Ok(Self::Results { path: path.clone(), run, categories })
     }
 

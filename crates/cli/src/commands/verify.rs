@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::inputs::{came_from_stdin, refuse_url_or_stdin};
+use crate::inputs::{came_from_elsewhere, refuse_url_or_stdin};
 use crate::limit_options::{LimitOptions, in_options};
 use crate::output::{print_line, write_json};
 use crate::text::printable;
@@ -59,10 +59,10 @@ pub fn run(args: Args) -> Outcome {
         refuse_url_or_stdin(input)?;
     }
     let receipt = Receipt::open(&args.receipt)?;
-    if args.image.is_none() && came_from_stdin(&receipt) {
-        return Err(Failure::bad_input(
-            "the receipt's image came from standard input; say where it is now, with --image FILE",
-        ));
+    if let (None, Some(origin)) = (&args.image, came_from_elsewhere(&receipt)) {
+        return Err(Failure::bad_input(format!(
+            "the receipt's image came from {origin}; say where it is now, with --image FILE"
+        )));
     }
     let mut builder =
         Detector::builder().fetch_options(fetch_options()?).device(args.device.parse()?);

@@ -9,6 +9,7 @@ mod receipts;
 mod stdin;
 mod tables;
 mod tampering;
+mod url;
 mod usage;
 mod voice;
 mod weights;

@@ -350,6 +350,41 @@ mod tests {
     }
 
     #[test]
+    fn damaged_files_are_read_or_refused_and_nothing_else() {
+        let mut state = 0x9e37_79b9_u32;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        const PIECES: [&str; 10] =
+            ["<", "</", "&", "\u{0}", "<![CDATA[", "<!--", "<?x", "-9e999", "\u{e9}", "<object>"];
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..20_000 {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            for _ in 0..=next(4) {
+                let place = next(bytes.len());
+                match next(4) {
+                    0 => bytes[place] = next(256) as u8,
+                    1 => drop(bytes.drain(place..(place + 1 + next(40)).min(bytes.len()))),
+                    2 => drop(bytes.splice(place..place, PIECES[next(PIECES.len())].bytes())),
+                    _ => bytes.truncate(place.max(1)),
+                }
+                if bytes.is_empty() {
+                    bytes.push(b' ');
+                }
+            }
+            match parse(&bytes, Path::new("1.xml"), 1, VocOrigin::One) {
+                Ok(_) => read += 1,
+                Err((line, problem)) => {
+                    assert!(line >= 1 && !problem.to_string().is_empty());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(read > 500 && refused > 5_000, "{read} read, {refused} refused");
+    }
+
+    #[test]
     fn two_files_of_one_image_and_a_folder_without_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let error = GroundTruth::from_voc(folder.path(), VocOrigin::One).unwrap_err().to_string();

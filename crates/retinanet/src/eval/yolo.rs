@@ -209,6 +209,36 @@ mod tests {
     }
 
     #[test]
+    fn damaged_lines_are_read_or_refused_and_nothing_else() {
+        let mut state = 0x9e37_79b9_u32;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..50_000 {
+            let mut line = b"1 0.5 0.25 0.5 1e-3".to_vec();
+            for _ in 0..=next(3) {
+                let place = next(line.len());
+                line[place] = b"0123456789.eE+-naif \t\xff\x00"[next(23)];
+            }
+            match object(&line, 2) {
+                Ok(Some((class, shares))) => {
+                    assert!((0..2).contains(&class));
+                    assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+                    read += 1;
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    assert!(!problem.to_string().is_empty());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(read > 1_000 && refused > 1_000, "{read} read, {refused} refused");
+    }
+
+    #[test]
     fn boxes_and_ids_are_those_of_the_same_annotations_as_json() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("a")).unwrap();
