@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use candle_core::{DType, Device, Result, Shape, Tensor};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, SamplingMode};
-use retinanet::model::{RetinaNet, RetinaNetConfig};
+use retinanet::determinism::Init;
+use retinanet::model::{RetinaNet, RetinaNetConfig, TensorSource};
 use retinanet::ops::{Arithmetic, Level};
 use retinanet::{Detector, Determinism};
 
@@ -30,8 +28,7 @@ pub fn photo() -> PathBuf {
 /// Those of [`RetinaNet::new`].
 pub fn v2(config: &RetinaNetConfig, determinism: &Determinism) -> retinanet::Result<RetinaNet> {
     let arithmetic = Arithmetic::new(determinism, Level::from_env()?);
-    let vb = VarBuilder::from_backend(Box::new(Drawn), DType::F32, Device::Cpu);
-    RetinaNet::with_arithmetic(config, arithmetic, vb)
+    RetinaNet::with_arithmetic(config, arithmetic, Drawn)
 }
 
 /// A detector around [`v2`].
@@ -99,16 +96,8 @@ pub fn drawn(name: &str, shape: &[usize]) -> Vec<f32> {
 /// Makes every tensor from its name.
 struct Drawn;
 
-impl SimpleBackend for Drawn {
-    fn get(&self, s: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        Tensor::from_vec(weights(name, s.dims()), s, device)?.to_dtype(dtype)
-    }
-
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("{name} is asked for without its shape")
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
-        true
+impl TensorSource for Drawn {
+    fn tensor(&self, name: &str, shape: &[usize], _: Init) -> retinanet::Result<Vec<f32>> {
+        Ok(weights(name, shape))
     }
 }

@@ -1,7 +1,6 @@
 //! How do I start from random weights that are the same bits at every run, on every machine?
 
-use candle_core::{DType, Device};
-use retinanet::determinism::{Determinism, Purpose, digest_tensor};
+use retinanet::determinism::{Determinism, Init, Purpose, digest_f32};
 use retinanet::model::{ResNetDepth, RetinaNet, RetinaNetConfig};
 use retinanet::{Detector, Image};
 use retinanet_examples::{Failure, PHOTO};
@@ -10,9 +9,10 @@ fn main() -> Result<(), Failure> {
     let determinism = Determinism::strict(3407);
 
     // Each tensor is drawn from the seed and its own name: the order of the layers does not matter.
-    let vb = determinism.var_builder(DType::F32, &Device::Cpu)?;
-    let layer = candle_nn::linear(256, 2, vb.pp("my_head"))?;
-    println!("a layer   {}", digest_tensor("my_head.weight", layer.weight())?);
+    // (With the feature `candle`, `Determinism::var_builder` gives them to candle's layers.)
+    let (name, shape, init) = ("my_head.weight", [2, 256], Init::Normal { mean: 0.0, stdev: 0.01 });
+    let weight = determinism.initial_values(name, &shape, init)?;
+    println!("a layer   {}", digest_f32(name, &shape, &weight)?);
 
     // A whole network, built twice. Untrained, it finds whatever its threshold lets through.
     let mut config = RetinaNetConfig::resnet50_fpn_v2();
@@ -21,8 +21,7 @@ fn main() -> Result<(), Failure> {
     (config.transform.min_size, config.transform.max_size) = (256, 256);
     let photo = Image::open(PHOTO)?;
     let answer = || -> retinanet::Result<_> {
-        let vb = determinism.var_builder(DType::F32, &Device::Cpu)?;
-        let model = RetinaNet::new(&config, vb)?;
+        let model = RetinaNet::new(&config, &determinism)?;
         let detector = Detector::builder().score_threshold(0.001).build_with_model(model)?;
         detector.detect_traced(&photo)
     };

@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device};
 use retinanet::batch::{Batch, BatchConfig, Existing};
 use retinanet::data::Listing;
 use retinanet::model::{RetinaNet, RetinaNetConfig};
@@ -28,8 +27,8 @@ fn a_batch_keeps_95_percent_of_the_bare_networks_speed() {
     for number in 0..IMAGES {
         photo.save(folder.path().join(format!("{number}.jpg"))).unwrap();
     }
-    let vb = Determinism::default().var_builder(DType::F32, &Device::Cpu).unwrap();
-    let model = RetinaNet::new(&RetinaNetConfig::resnet50_fpn_v2(), vb).unwrap();
+    let config = RetinaNetConfig::resnet50_fpn_v2();
+    let model = RetinaNet::new(&config, Determinism::default()).unwrap();
     let detector = Detector::builder().build_with_model(model).unwrap();
 
     let bare = || -> Duration {

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use candle_core::DType;
 use retinanet::determinism::Determinism;
-use retinanet::{Device, Image, Mask, OverlayStyle};
+use retinanet::{DType, Device, Image, Mask, OverlayStyle};
 use retinanet_examples::PHOTO;
 use retinanet_tests::demo::{builder, detector, photo};
 

@@ -1,6 +1,5 @@
 //! What a detector tells about itself, and the forms its answers take.
 
-use candle_core::{DType, Device};
 use retinanet::determinism::{Determinism, Mode};
 use retinanet::labels::Categories;
 use retinanet::model::{ResNetDepth, RetinaNet, RetinaNetConfig};
@@ -64,8 +63,7 @@ fn fresh_model() -> RetinaNet {
     config.fpn.out_channels = 32;
     config.num_classes = 3;
     (config.transform.min_size, config.transform.max_size) = (64, 96);
-    let vb = Determinism::strict(5).var_builder(DType::F32, &Device::Cpu).unwrap();
-    RetinaNet::new(&config, vb).unwrap()
+    RetinaNet::new(&config, Determinism::strict(5)).unwrap()
 }
 
 #[test]

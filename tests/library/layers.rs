@@ -3,7 +3,8 @@
 
 use candle_core::{Device, Tensor};
 use retinanet::Image;
-use retinanet::determinism::{digest_f32, digest_tensor};
+use retinanet::candle::digest_tensor;
+use retinanet::determinism::digest_f32;
 use retinanet_tests::demo::{cut, detector, photo};
 
 fn compare(image: &Image) {

@@ -4,7 +4,6 @@
 //!
 //! `RETINANET_CPU_LEVEL` changes how it is computed and no line of the output.
 
-use candle_core::{DType, Device};
 use retinanet::model::RetinaNet;
 use retinanet::{Detector, Determinism, Result};
 use retinanet_tests::reduced::{group_norm_heads, picture, plain_heads};
@@ -13,8 +12,7 @@ fn main() -> Result<()> {
     let image = picture(53, 37);
     for (name, config) in [("plain heads", plain_heads()), ("GroupNorm heads", group_norm_heads())]
     {
-        let weights = Determinism::default().var_builder(DType::F32, &Device::Cpu)?;
-        let model = RetinaNet::new(&config, weights)?;
+        let model = RetinaNet::new(&config, Determinism::default())?;
         let detector = Detector::builder().threads(2).build_with_model(model)?;
         let (found, stages) = detector.detect_traced(&image)?;
         assert_eq!(found.len(), config.postprocess.detections_per_img, "{name}");

@@ -4,7 +4,8 @@
 //! the detections must be the same ones in the same order, ties aside.
 
 use candle_core::{Device, Tensor};
-use retinanet::model::{RetinaNet, RetinaNetOutput};
+use retinanet::candle::RetinaNetOutput;
+use retinanet::model::RetinaNet;
 use retinanet::ops::Level;
 use retinanet::postprocess::{ImageSizes, LevelOutput, ScoredBox};
 use retinanet_tests::generator;

@@ -50,7 +50,7 @@
 //!
 //! # Features
 //!
-//! `candle` (on by default): [`LoadedTensors`] as a `VarBuilder`. `fetch` (on by default): the network
+//! `candle`: [`LoadedTensors`] as a `VarBuilder`. `fetch` (on by default): the network
 //! client; without it [`fetch`] still finds what is on this machine.
 
 mod checkpoint;
@@ -87,7 +87,7 @@ pub use fetch::{
     Content, DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, Token, fetch,
     fetch_content, find_cached,
 };
-pub use loading::{ExpectedTensor, LoadRules, LoadedTensors};
+pub use loading::{ExpectedTensor, LoadRules, LoadedTensors, StoredTensor};
 pub use manifest::{
     ExpectedSha256, Location, Manifest, ManifestEntry, ManifestModel, NoModel, Source, SourceFormat,
 };

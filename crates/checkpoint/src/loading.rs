@@ -73,12 +73,16 @@ impl LoadedTensors {
     ///
     /// As [`tensor`](Self::tensor).
     pub fn take(&mut self, name: &str) -> Result<Vec<f32>> {
-        Ok(widened(&self.take_raw(name)?))
+        Ok(self.take_stored(name)?.to_f32())
     }
 
-    /// As [`take`](Self::take), as it was stored; [`widened`] is what is left to do.
-    pub(crate) fn take_raw(&mut self, name: &str) -> Result<RawTensor, WeightsError> {
-        self.tensors.remove(name).ok_or_else(|| self.no_such(name))
+    /// As [`take`](Self::take), as it was stored: what widens it need not hold the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`tensor`](Self::tensor).
+    pub fn take_stored(&mut self, name: &str) -> Result<StoredTensor> {
+        Ok(self.tensors.remove(name).map(StoredTensor).ok_or_else(|| self.no_such(name))?)
     }
 
     fn entry(&self, name: &str) -> Result<&RawTensor, WeightsError> {
@@ -91,6 +95,17 @@ impl LoadedTensors {
             None => String::new(),
         };
         WeightsError::NoSuchTensor { name: quoted(name), near }
+    }
+}
+
+/// One tensor, as the file stored it.
+#[derive(Clone, Debug)]
+pub struct StoredTensor(RawTensor);
+
+impl StoredTensor {
+    /// Its elements as f32, row-major.
+    pub fn to_f32(&self) -> Vec<f32> {
+        widened(&self.0)
     }
 }
 

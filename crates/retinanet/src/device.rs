@@ -1,4 +1,4 @@
-//! Where a detector runs.
+//! Where a detector runs, and in which number format.
 
 use std::str::FromStr;
 
@@ -70,6 +70,30 @@ impl FromStr for Device {
             let reason = "expected `cpu`, `cuda` or `cuda:N`".to_owned();
             DetectorError::Device { device: format!("{name:?}"), reason }.into()
         })
+    }
+}
+
+/// The number format of a network's weights and maps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DType {
+    /// 32 bits: the only one whose answers are the same everywhere.
+    #[default]
+    F32,
+    /// IEEE 754's 16 bits, with 11 of precision.
+    F16,
+    /// The upper half of an f32: 16 bits, with 8 of precision.
+    BF16,
+}
+
+impl DType {
+    /// `f32`, `f16` or `bf16`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! RetinaNet object detection on [candle](candle_core) whose answers are identical to the bit.
+//! RetinaNet object detection whose answers are identical to the bit.
 //!
 //! It runs torchvision's `retinanet_resnet50_fpn` and `retinanet_resnet50_fpn_v2`, and every RetinaNet
 //! built from the same parts, from torchvision's own checkpoints, and finds what torchvision finds.
@@ -26,8 +26,9 @@
 //! | [`Detector`] | the entry: weights in, [`Detections`] out |
 //! | [`image`] | decode, transform to the network's input; masks and drawings of what was found |
 //! | [`weights`] | find, fetch, read, check and convert checkpoints |
-//! | [`model`] | configuration, layers, [`RetinaNet`](model::RetinaNet): `forward` to tensors |
-//! | [`ops`] | the layers' arithmetic as candle custom operations |
+//! | [`model`] | configuration, layers, [`RetinaNet`](model::RetinaNet) |
+//! | [`ops`] | the layers: shapes and packed weights over the kernels |
+//! | `candle` | with the feature of that name: the network as candle modules, `VarBuilder`s, tensors |
 //! | [`postprocess`] | threshold, top-k, box decoding, NMS, back to the image's pixels |
 //! | [`detection`], [`labels`], [`yolo`] | the answer, the names of its classes, and both as YOLO's text files |
 //! | [`determinism`] | modes, seeds, environment, digests; the PyTorch recipe line by line |
@@ -56,6 +57,8 @@
 mod anchors;
 pub mod batch;
 mod bounding_box;
+#[cfg(feature = "candle")]
+pub mod candle;
 pub mod data;
 pub mod detection;
 mod detector;
@@ -74,11 +77,10 @@ pub mod weights;
 pub mod yolo;
 
 pub use bounding_box::BoundingBox;
-pub use candle_core::DType;
 pub use detection::{Detection, Detections};
 pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, StageValues};
 pub use determinism::Determinism;
-pub use device::Device;
+pub use device::{DType, Device};
 pub use error::{Error, Result};
 pub use image::{Image, Mask};
 pub use overlay::OverlayStyle;

@@ -1,11 +1,9 @@
 //! The zip container: `NAME/data.pkl`, `NAME/byteorder` and one entry `NAME/data/KEY` a storage.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
+use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 use rayon::prelude::*;
-use zip::read::{ArchiveOffset, Config};
-use zip::{CompressionMethod, ZipArchive};
 
 use super::contents::{Contents, Fault, Storages};
 use super::state::State;
@@ -16,7 +14,7 @@ use crate::text::quoted;
 pub(crate) const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
 
 pub(crate) fn read(file: &[u8]) -> Result<Contents, Fault> {
-    let mut archive = Archive::open(file)?;
+    let archive = Archive::open(file)?;
     let prefix = archive.prefix()?;
     if let Some(order) = archive.entry(&format!("{prefix}byteorder"))?
         && order.checked()? != b"little"
@@ -65,23 +63,33 @@ impl<'a> Entry<'a> {
 /// A zip file in memory whose entries are slices of it.
 struct Archive<'a> {
     file: &'a [u8],
-    zip: ZipArchive<Cursor<&'a [u8]>>,
-    index: BTreeMap<String, usize>,
+    zip: ZipSliceArchive<&'a [u8]>,
+    index: BTreeMap<String, Listed>,
+}
+
+/// What the directory says of an entry.
+struct Listed {
+    way: ZipArchiveEntryWayfinder,
+    /// Neither compressed nor encrypted.
+    stored: bool,
+    checksum: u32,
 }
 
 impl<'a> Archive<'a> {
     fn open(file: &'a [u8]) -> Result<Self, Fault> {
-        let damaged = |e| format!("its zip directory: {e}; it is cut short or damaged");
-        // Nothing may stand before the archive. Left to search, the crate takes a wrong directory
-        // start where PyTorch's zip64 record is as long as the first directory entry, that is, for
-        // every file saved under a name of 21 letters.
-        let config = Config { archive_offset: ArchiveOffset::Known(0) };
-        let zip = ZipArchive::with_config(config, Cursor::new(file)).map_err(damaged)?;
+        let damaged = |e: String| format!("its zip directory: {e}; it is cut short or damaged");
+        let zip = ZipArchive::from_slice(file).map_err(|e| damaged(e.to_string()))?;
         let mut index = BTreeMap::new();
-        for position in 0..zip.len() {
-            let entry = zip.by_index_data(position).map_err(damaged)?;
-            let name = entry.name().map_err(damaged)?.into_owned();
-            if index.insert(name.clone(), position).is_some() {
+        for header in zip.entries() {
+            let header = header.map_err(|e| damaged(e.to_string()))?;
+            let name = std::str::from_utf8(header.file_path().as_ref())
+                .map_err(|_| damaged("a name is not UTF-8".to_owned()))?
+                .to_owned();
+            let stored = header.compression_method() == CompressionMethod::STORE
+                && !header.flags().is_encrypted()
+                && header.uncompressed_size_hint() == header.compressed_size_hint();
+            let listed = Listed { way: header.wayfinder(), stored, checksum: header.crc32() };
+            if index.insert(name.clone(), listed).is_some() {
                 return Err(format!("entry {} appears twice", quoted(&name)).into());
             }
         }
@@ -102,22 +110,19 @@ impl<'a> Archive<'a> {
     }
 
     /// A stored entry; `None` when there is none of that name.
-    fn entry(&mut self, name: &str) -> Result<Option<Entry<'a>>, Fault> {
-        let Some(&position) = self.index.get(name) else {
+    fn entry(&self, name: &str) -> Result<Option<Entry<'a>>, Fault> {
+        let Some(listed) = self.index.get(name) else {
             return Ok(None);
         };
-        let damaged = |reason: String| format!("entry {}: {reason}", quoted(name));
-        let raw = self.zip.by_index_raw(position).map_err(|e| damaged(e.to_string()))?;
-        let stored = raw.compression() == CompressionMethod::Stored;
-        if !stored || raw.encrypted() || raw.size() != raw.compressed_size() {
+        if !listed.stored {
             return Err(Fault::Compressed(quoted(name)));
         }
-        let bytes = raw.data_start().and_then(|start| {
-            let start = usize::try_from(start).ok()?;
-            let end = start.checked_add(usize::try_from(raw.size()).ok()?)?;
-            self.file.get(start..end)
-        });
+        let damaged = |reason: String| format!("entry {}: {reason}", quoted(name));
+        let found = self.zip.get_entry(listed.way).map_err(|e| damaged(e.to_string()))?;
+        let (start, end) = found.compressed_data_range();
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        let bytes = range.and_then(|(start, end)| self.file.get(start..end));
         let bytes = bytes.ok_or_else(|| damaged("it lies outside the file".into()))?;
-        Ok(Some(Entry { name: name.into(), bytes, checksum: raw.crc32() }))
+        Ok(Some(Entry { name: name.into(), bytes, checksum: listed.checksum }))
     }
 }

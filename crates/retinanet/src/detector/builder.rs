@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
-use candle_core::DType;
 use retinanet_kernels::with_ieee;
 
 use super::engine::Engine;
@@ -13,7 +12,7 @@ use super::source::{Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
 use crate::determinism::{Determinism, Digest};
-use crate::device::Device;
+use crate::device::{DType, Device};
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
 use crate::ops::{Arithmetic, Level};
@@ -192,8 +191,8 @@ impl DetectorBuilder {
         self.apply_threshold(&mut config)?;
         let load_report = Some(tensors.report().clone());
         let arithmetic = prepared.arithmetic(&self.determinism);
-        let vb = tensors.into_draining_var_builder();
-        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, vb))?;
+        let tensors = Mutex::new(tensors);
+        let model = pool.install(|| RetinaNet::with_arithmetic(&config, arithmetic, tensors))?;
         let weights_sha256 = Digest::from_str(&sha256).ok();
         let mut detector = self.finish(model, categories, prepared);
         detector.weights = weights;
@@ -203,7 +202,7 @@ impl DetectorBuilder {
     }
 
     /// A detector around a model that is there already (freshly initialised, or built from a
-    /// `VarBuilder` of your own). The builder's weights and configuration are not looked at.
+    /// [`TensorSource`](crate::model::TensorSource) of your own). The builder's weights and configuration are not looked at.
     ///
     /// # Errors
     /// [`DetectorError`] for settings that do not fit together.
@@ -245,9 +244,8 @@ impl DetectorBuilder {
             _ => RetinaNetConfig::resnet50_fpn_v2(),
         });
         let prepared = self.prepare(source.fetch.as_ref())?;
-        let vb = self.determinism.var_builder(DType::F32, &candle_core::Device::Cpu)?;
         let arithmetic = prepared.arithmetic(&self.determinism);
-        let model = RetinaNet::with_arithmetic(&config, arithmetic, vb)?;
+        let model = RetinaNet::with_arithmetic(&config, arithmetic, &self.determinism)?;
         self.around(model, source, prepared)
     }
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::DType;
 use retinanet_kernels::cuda::{Gpu, Nvidia};
 use retinanet_kernels::cudnn::{Cudnn, CudnnGpu, Format};
 
 use super::DetectorError;
 use crate::Result;
 use crate::determinism::{Determinism, DeterminismError, SettingProblem, cuda_setting_problems};
+use crate::device::DType;
 
 /// How cuDNN is to convolve.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,6 @@ impl Choice {
             DType::F32 => Format::F32,
             DType::F16 => Format::F16,
             DType::BF16 => Format::Bf16,
-            _ => return Err(DetectorError::Dtype { dtype: dtype.as_str() }.into()),
         };
         if pinned {
             let problems = cuda_setting_problems(|name| std::env::var(name).ok());

@@ -140,15 +140,12 @@ impl Detector {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
-
     use super::*;
     use crate::determinism::Determinism;
     use crate::model::{ExtraLevels, ResNetDepth, RetinaNet, RetinaNetConfig};
 
     fn model(config: &RetinaNetConfig) -> RetinaNet {
-        let vb = Determinism::default().var_builder(DType::F32, &Device::Cpu).unwrap();
-        RetinaNet::new(config, vb).unwrap()
+        RetinaNet::new(config, Determinism::default()).unwrap()
     }
 
     #[test]

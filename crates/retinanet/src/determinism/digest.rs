@@ -1,6 +1,5 @@
 //! SHA-256 over exact bits, in a documented and versioned layout.
 
-use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -215,23 +214,6 @@ pub fn digest_f32(name: &str, shape: &[usize], data: &[f32]) -> Result<Digest> {
     let mut writer = DigestWriter::f32(name, shape)?;
     writer.write_f32(data)?;
     writer.finish()
-}
-
-/// Digests a candle tensor of u8 or f32, on any device and in any memory layout.
-///
-/// # Errors
-/// [`DeterminismError::DigestDtype`] for another format, [`DeterminismError::NotANumber`] where it
-/// holds a NaN, candle's error where it cannot be copied to the CPU.
-pub fn digest_tensor(name: &str, tensor: &Tensor) -> Result<Digest> {
-    let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
-    match tensor.dtype() {
-        DType::U8 => digest_u8(name, tensor.dims(), &flat.to_vec1()?),
-        DType::F32 => digest_f32(name, tensor.dims(), &flat.to_vec1()?),
-        other => {
-            Err(DeterminismError::DigestDtype { name: name.to_owned(), dtype: other.as_str() }
-                .into())
-        }
-    }
 }
 
 /// Digests the detections of one image, in their order.

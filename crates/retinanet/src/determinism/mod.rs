@@ -1,16 +1,14 @@
 //! One value that says how repeatable an answer must be: mode, seeds, checks, environment, digests.
 //!
 //! ```
-//! use candle_core::{DType, Device};
-//! use retinanet::determinism::{Determinism, Purpose};
+//! use retinanet::determinism::{Determinism, Fan, Init, Purpose};
 //!
 //! # fn main() -> retinanet::Result<()> {
 //! let determinism = Determinism::strict(3407); // also Determinism::default()
-//! determinism.prepare_device(&Device::Cpu)?;
 //!
 //! // New layers start from the same bits on every machine.
-//! let vb = determinism.var_builder(DType::F32, &Device::Cpu)?;
-//! let head = candle_nn::linear(256, 2, vb.pp("my_head"))?;
+//! let init = Init::KaimingUniform { fan: Fan::In, gain: 1.0 };
+//! let head = determinism.initial_values("my_head.weight", &[2, 256], init)?;
 //!
 //! // Epoch 0 visits the samples in the same order on every machine.
 //! let mut order: Vec<usize> = (0..1000).collect();
@@ -33,15 +31,15 @@
 //! | PyTorch | here | why |
 //! |---|---|---|
 //! | `random.seed(s)`, `np.random.seed(s)`, `torch.manual_seed(s)` | [`Determinism::strict`]`(s)` | One seed. There is no global generator whose state depends on what was drawn before: each [`Stream`] is keyed by seed, [`Purpose`], name and index. |
-//! | `torch.cuda.manual_seed_all(s)` | [`Determinism::prepare_device`] for each device | It seeds candle's generator on that device. This crate itself draws nothing there: initial values are made on the CPU and copied. candle cannot seed its CPU generator. |
-//! | `cudnn.deterministic = True` | strict mode | On the CPU every operation has one fixed order of arithmetic. On a GPU a detector's kernels keep the CPU's order; see [the table below](#on-a-gpu). For candle's own convolutions, [`Determinism::cudnn_forward_algorithm`] pins the algorithm and `prepare_device` insists on `NVIDIA_TF32_OVERRIDE=0`. |
+//! | `torch.cuda.manual_seed_all(s)` | `Determinism::prepare_device` (feature `candle`) for each device | It seeds candle's generator on that device. This crate itself draws nothing there: initial values are made on the CPU and copied. candle cannot seed its CPU generator. |
+//! | `cudnn.deterministic = True` | strict mode | On the CPU every operation has one fixed order of arithmetic. On a GPU a detector's kernels keep the CPU's order; see [the table below](#on-a-gpu). For candle's own convolutions, `Determinism::cudnn_forward_algorithm` pins the algorithm and `prepare_device` insists on `NVIDIA_TF32_OVERRIDE=0`. |
 //! | `cudnn.benchmark = False` | nothing | In strict mode no algorithm is chosen by timing: it follows from the weights' shape and the stride. Only the fast mode on a GPU with the feature `cudnn` lets cuDNN time its algorithms, once for each shape. |
-//! | `PYTHONHASHSEED=0` | nothing | Rust's hash maps change their order too, but no answer depends on it. candle's `VarMap` is one: use [`vars_in_name_order`]. |
+//! | `PYTHONHASHSEED=0` | nothing | Rust's hash maps change their order too, but no answer depends on it. candle's `VarMap` is one: use `candle::vars_in_name_order`. |
 //! | `torch.use_deterministic_algorithms(True)` | strict mode, the default | An operation without a deterministic implementation is [`DeterminismError::UnsupportedOperation`], which names it; nothing falls back silently. |
 //! | `CUBLAS_WORKSPACE_CONFIG=:4096:8` | the same, on CUDA only | It must be set before the program starts. `prepare_device` checks it and says what to set. The CPU needs no variable. |
 //! | `DataLoader(generator=g)` | [`Determinism::stream`]`(Purpose::Shuffle, data set, epoch)`, then [`Stream::shuffle`] | [`data::Loader`](crate::data::Loader) does it: the order of an epoch does not depend on the epochs before it. |
 //! | `DataLoader(worker_init_fn=f)` | the stream that [`data::Dataset::get`](crate::data::Dataset::get) is given | It belongs to the sample and the epoch, not to the worker, so the number of workers changes nothing. |
-//! | seeding before new or unfrozen layers are made | [`Determinism::var_builder`], [`Determinism::trainable_var_builder`] | Each tensor comes from its own full name, so the order of layers changes nothing. |
+//! | seeding before new or unfrozen layers are made | [`Determinism::initial_values`]; with the feature `candle`, `Determinism::var_builder` and `trainable_var_builder` | Each tensor comes from its own full name, so the order of layers changes nothing. |
 //! | `DistributedDataParallel`, one seed a rank | not offered yet | Neither is training: the order in which gradients are summed would have to be fixed first. |
 //!
 //! # On a GPU
@@ -66,8 +64,6 @@ mod digest;
 mod digest_tests;
 mod environment;
 mod init;
-#[cfg(test)]
-mod init_tests;
 mod mode;
 mod normal;
 mod philox;
@@ -78,11 +74,9 @@ mod streams;
 mod streams_tests;
 
 pub use crate::error::{DeterminismError, SettingProblem};
-pub use digest::{
-    DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_tensor, digest_u8,
-};
+pub use digest::{DIGEST_TAG, Digest, DigestWriter, digest_detections, digest_f32, digest_u8};
 pub use environment::{Cpu, Environment, NUMERICS_VERSION, Versions};
-pub use init::{SeededInit, vars_in_name_order};
+pub use init::{Fan, Init};
 pub use mode::{DEFAULT_SEED, Determinism, Mode};
 pub use settings::cuda_setting_problems;
 pub use stages::{Stage, StageDifference, StageDigests};

@@ -79,6 +79,7 @@ pub enum Error {
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),
     /// candle reported an error.
+    #[cfg(feature = "candle")]
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

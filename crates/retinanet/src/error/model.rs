@@ -66,8 +66,8 @@ pub enum ModelError {
     Tensor {
         /// Its full name.
         name: String,
-        /// What candle said.
-        source: Box<candle_core::Error>,
+        /// What its source said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A weight is NaN or infinite.
     #[error("tensor {name:?} holds {value} at index {index}; the weights are damaged")]

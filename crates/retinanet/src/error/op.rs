@@ -1,10 +1,8 @@
 //! Layers and tensors that do not go together.
 
-use candle_core::{DType, DeviceLocation};
-
 /// A tensor handed to an operation is not one it can work on.
 ///
-/// Operations answer in candle's error type; there this travels as `Error::Wrapped` and keeps its
+/// candle's modules answer in candle's error type; there this travels as `Error::Wrapped` and keeps its
 /// message.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,18 +30,18 @@ pub enum OpError {
         expected: String,
     },
     /// Not f32.
-    #[error("{op}: {what} is {dtype:?}; convert it with `to_dtype(DType::F32)`")]
+    #[error("{op}: {what} is {dtype}; convert it with `to_dtype(DType::F32)`")]
     DType {
         /// The operation.
         op: &'static str,
         /// Which of its tensors.
         what: &'static str,
-        /// The dtype it has.
-        dtype: DType,
+        /// The dtype it has, as candle names it.
+        dtype: &'static str,
     },
     /// A device this operation has no implementation for.
     #[error(
-        "{op}: {what} is on {device:?}, where this operation has no implementation; move it with `to_device(&Device::Cpu)`"
+        "{op}: {what} is on {device}, where this operation has no implementation; move it with `to_device(&Device::Cpu)`"
     )]
     Device {
         /// The operation.
@@ -51,7 +49,7 @@ pub enum OpError {
         /// Which of its tensors.
         what: &'static str,
         /// Where it is.
-        device: DeviceLocation,
+        device: String,
     },
     /// Weights on a GPU, but tensors of candle's.
     #[cfg(feature = "cuda")]
@@ -86,10 +84,4 @@ pub enum OpError {
         /// The output's shape.
         shape: [usize; 4],
     },
-}
-
-impl From<OpError> for candle_core::Error {
-    fn from(error: OpError) -> Self {
-        Self::wrap(error)
-    }
 }

@@ -1,11 +1,12 @@
 //! Batch normalisation at inference, folded into the convolution before it.
 
-use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::tensor_spec::{TensorSpec, full_name};
+use super::tensor_source::{TensorSource, TensorsAt};
+use super::tensor_spec::TensorSpec;
 use crate::Result;
+use crate::determinism::Init;
 
 /// Which batch norm the backbone was built with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl BatchNormSite {
             let name = format!("{}.{name}", self.path);
             TensorSpec {
                 is_parameter,
-                ..TensorSpec::new(name, &[self.channels], Init::Const(init))
+                ..TensorSpec::new(name, &[self.channels], Init::Constant(init))
             }
         };
         [
@@ -68,13 +69,17 @@ impl BatchNormSite {
     /// # Errors
     /// [`ModelError`] when a tensor is missing, mis-shaped or not finite, when running_var + eps is
     /// not positive, or when a folded value is not finite in f32.
-    pub(crate) fn fold(&self, vb: &VarBuilder, conv_weight: &mut [f32]) -> Result<Vec<f32>> {
+    pub(crate) fn fold(
+        &self,
+        tensors: &TensorsAt<'_>,
+        conv_weight: &mut [f32],
+    ) -> Result<Vec<f32>> {
         let [weight, bias, mean, variance] = self.tensors();
-        let (weight, bias) = (weight.load(vb)?, bias.load(vb)?);
-        let (mean, variance) = (mean.load(vb)?, variance.load(vb)?);
+        let (weight, bias) = (weight.load(tensors)?, bias.load(tensors)?);
+        let (mean, variance) = (mean.load(tensors)?, variance.load(tensors)?);
         let eps = self.config.eps;
         let refuse = |channel: usize, reason: String| ModelError::BatchNorm {
-            name: full_name(vb, &self.path),
+            name: tensors.full_name(&self.path),
             channel,
             reason,
             eps,
@@ -104,27 +109,22 @@ impl BatchNormSite {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use candle_core::{DType, Device, Tensor};
-
     use super::*;
+    use crate::model::tensor_source::Named;
 
     fn fold(variance: f32, eps: f64, conv_weight: &mut [f32]) -> Result<Vec<f32>> {
-        let tensor = |value: f32| Tensor::from_slice(&[value], 1, &Device::Cpu).unwrap();
-        let tensors = HashMap::from([
-            ("body.bn1.weight".to_owned(), tensor(0.3)),
-            ("body.bn1.bias".to_owned(), tensor(0.7)),
-            ("body.bn1.running_mean".to_owned(), tensor(-0.2)),
-            ("body.bn1.running_var".to_owned(), tensor(variance)),
+        let tensors = Named::new([
+            ("body.bn1.weight", vec![0.3]),
+            ("body.bn1.bias", vec![0.7]),
+            ("body.bn1.running_mean", vec![-0.2]),
+            ("body.bn1.running_var", vec![variance]),
         ]);
-        let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
         let site = BatchNormSite {
             path: "bn1".to_owned(),
             channels: 1,
             config: BatchNormConfig { frozen: true, eps },
         };
-        site.fold(&vb.pp("body"), conv_weight)
+        site.fold(&TensorsAt::root(&tensors).at("body"), conv_weight)
     }
 
     #[test]

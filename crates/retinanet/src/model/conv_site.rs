@@ -1,29 +1,22 @@
 //! One convolution as a checkpoint stores it: where its tensors are and how they become an
 //! operation.
 
-use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
-use candle_nn::{Init, VarBuilder};
 use rayon::prelude::*;
 use retinanet_kernels::with_ieee;
 
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
+use super::tensor_source::TensorsAt;
 use super::tensor_spec::TensorSpec;
 use crate::Result;
+use crate::determinism::{Fan, Init};
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec};
 
 /// torchvision's initialisation of ResNet's convolutions: Kaiming normal, fan out, ReLU.
-pub(crate) const KAIMING_NORMAL_FAN_OUT: Init = Init::Kaiming {
-    dist: NormalOrUniform::Normal,
-    fan: FanInOut::FanOut,
-    non_linearity: NonLinearity::ReLU,
-};
+pub(crate) const KAIMING_NORMAL_FAN_OUT: Init =
+    Init::KaimingNormal { fan: Fan::Out, gain: std::f64::consts::SQRT_2 };
 
 /// torchvision's initialisation of the FPN's convolutions: Kaiming uniform with a = 1 (gain 1).
-pub(crate) const KAIMING_UNIFORM_FAN_IN: Init = Init::Kaiming {
-    dist: NormalOrUniform::Uniform,
-    fan: FanInOut::FanIn,
-    non_linearity: NonLinearity::Linear,
-};
+pub(crate) const KAIMING_UNIFORM_FAN_IN: Init = Init::KaimingUniform { fan: Fan::In, gain: 1.0 };
 
 /// What shifts a convolution's outputs.
 pub(crate) enum Shift {
@@ -88,7 +81,7 @@ impl ConvSite {
 
     fn bias(&self, value: f64) -> TensorSpec {
         let shape = [self.spec.out_channels];
-        TensorSpec::new(format!("{}.bias", self.path), &shape, Init::Const(value))
+        TensorSpec::new(format!("{}.bias", self.path), &shape, Init::Constant(value))
     }
 
     /// The tensors it needs.
@@ -103,14 +96,18 @@ impl ConvSite {
     }
 
     /// Loads, folds and packs; the tensors are dropped.
-    pub(crate) fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<Conv2d> {
+    pub(crate) fn build(
+        &self,
+        arithmetic: Arithmetic<'_>,
+        tensors: &TensorsAt<'_>,
+    ) -> Result<Conv2d> {
         // Folding and packing compute, so they too need the default rounding and subnormals.
         with_ieee(|| {
-            let mut weight = self.weight().load(vb)?;
+            let mut weight = self.weight().load(tensors)?;
             let bias = match &self.shift {
                 Shift::None => None,
-                Shift::Bias(value) => Some(self.bias(*value).load(vb)?),
-                Shift::BatchNorm(norm) => Some(norm.fold(vb, &mut weight)?),
+                Shift::Bias(value) => Some(self.bias(*value).load(tensors)?),
+                Shift::BatchNorm(norm) => Some(norm.fold(tensors, &mut weight)?),
             };
             Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())
         })

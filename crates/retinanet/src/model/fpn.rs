@@ -1,12 +1,11 @@
 //! The feature pyramid network and its extra levels.
 
-use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, build_each, same_conv};
-use super::plan::{Backend, Then, Walk, over_tensors};
+use super::plan::{Backend, Then, Walk};
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
@@ -165,7 +164,7 @@ pub struct Fpn {
 }
 
 impl Fpn {
-    /// Loads the pyramid over backbone maps of `in_channels` (finest first) from `vb`, where
+    /// Loads the pyramid over backbone maps of `in_channels` (finest first) from `source`, where
     /// `inner_blocks`, `layer_blocks` and `extra_blocks` are found.
     ///
     /// # Errors
@@ -175,17 +174,18 @@ impl Fpn {
         config: &FpnConfig,
         in_channels: &[usize],
         arithmetic: Arithmetic<'_>,
-        vb: VarBuilder,
+        source: impl TensorSource,
     ) -> Result<Self> {
         config.validate(in_channels)?;
+        let tensors = TensorsAt::root(&source);
         let build = |sites: Vec<ConvSite>| -> Result<Vec<Conv2d>> {
-            build_each(&sites, |site| site.build(arithmetic, &vb))
+            build_each(&sites, |site| site.build(arithmetic, &tensors))
         };
         let subsample = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
         let extra_blocks = match config.p6_p7(in_channels) {
             Some([p6, p7]) => ExtraBlocks::P6P7 {
-                p6: p6.build(arithmetic, &vb)?,
-                p7: p7.build(arithmetic, &vb)?,
+                p6: p6.build(arithmetic, &tensors)?,
+                p7: p7.build(arithmetic, &tensors)?,
                 relu: Relu::new(arithmetic.level),
                 from_pyramid: config.extra_levels == ExtraLevels::P6P7FromPyramid,
             },
@@ -200,23 +200,6 @@ impl Fpn {
             upsample_add: UpsampleAdd::new(arithmetic.level),
             extra_blocks,
         })
-    }
-
-    /// The pyramid's maps, finest first: one of each backbone map's size, then the extra levels,
-    /// each half the size of the one before, rounded up.
-    ///
-    /// # Errors
-    /// When `maps` are not the backbone's maps, finest first.
-    pub fn forward(&self, maps: &[Tensor]) -> candle_core::Result<Vec<Tensor>> {
-        if maps.len() != self.inner_blocks.len() {
-            return Err(candle_core::Error::wrap(ModelError::Input {
-                what: "the list of backbone maps",
-                shape: vec![maps.len()],
-                expected: format!("{} maps", self.inner_blocks.len()),
-            }));
-        }
-        let stages = maps.iter().map(|map| vec![map.clone()]).collect();
-        over_tensors(|walk| Ok(self.walk(walk, stages, &[])?.concat()))
     }
 
     /// All levels' maps, finest first: [level][image]. `names` are what the observer is told.
@@ -272,36 +255,7 @@ impl Fpn {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
-
     use super::*;
-    use crate::ops::Level;
-
-    fn sizes(extra_levels: ExtraLevels, maps: &[[usize; 2]]) -> Vec<[usize; 2]> {
-        let config = FpnConfig { out_channels: 2, extra_levels };
-        let channels: Vec<usize> = (0..maps.len()).map(|i| 3 + i).collect();
-        let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
-        let fpn = Fpn::new(&config, &channels, Level::from_env().unwrap().into(), vb).unwrap();
-        let maps: Vec<Tensor> = maps
-            .iter()
-            .zip(&channels)
-            .map(|(&[h, w], &c)| Tensor::ones((1, c, h, w), DType::F32, &Device::Cpu).unwrap())
-            .collect();
-        let levels = fpn.forward(&maps).unwrap();
-        levels.iter().map(|level| [level.dims()[2], level.dims()[3]]).collect()
-    }
-
-    #[test]
-    fn odd_sizes_halve_upwards_and_pyramid_maps_keep_their_own() {
-        let maps = [[13, 7], [7, 4], [4, 2]];
-        let [fine, middle, coarse] = maps;
-        assert_eq!(sizes(ExtraLevels::None, &maps), maps);
-        let with_pool = [fine, middle, coarse, [2, 1]];
-        assert_eq!(sizes(ExtraLevels::MaxPool, &maps), with_pool);
-        let with_two = [fine, middle, coarse, [2, 1], [1, 1]];
-        assert_eq!(sizes(ExtraLevels::P6P7FromBackbone, &maps), with_two);
-        assert_eq!(sizes(ExtraLevels::P6P7FromPyramid, &maps), with_two);
-    }
 
     #[test]
     fn p6_from_a_backbone_as_wide_as_the_pyramid_is_refused_as_torchvision_reads_it_otherwise() {
@@ -318,14 +272,5 @@ mod tests {
             let error = config.validate(&[64]).unwrap_err().to_string();
             assert!(error.contains("fpn.out_channels"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_wrong_number_of_maps_is_refused() {
-        let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
-        let level = Level::from_env().unwrap();
-        let fpn = Fpn::new(&FpnConfig::default(), &[3, 4], level.into(), vb).unwrap();
-        let error = fpn.forward(&[]).unwrap_err().to_string();
-        assert!(error.contains("2 maps"), "{error}");
     }
 }

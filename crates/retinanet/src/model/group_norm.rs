@@ -1,10 +1,11 @@
 //! Group normalisation of the heads: configuration and parameters.
 
-use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::tensor_source::TensorsAt;
 use super::tensor_spec::TensorSpec;
 use crate::Result;
+use crate::determinism::Init;
 use crate::ops::{Arithmetic, GroupNorm, GroupNormSpec};
 
 /// Group normalisation after each convolution of a head's tower.
@@ -37,19 +38,23 @@ impl GroupNormSite {
     pub(crate) fn tensors(&self) -> [TensorSpec; 2] {
         let spec = |name: &str, init: f64| {
             let name = format!("{}.{name}", self.path);
-            TensorSpec::new(name, &[self.channels], Init::Const(init))
+            TensorSpec::new(name, &[self.channels], Init::Constant(init))
         };
         [spec("weight", 1.0), spec("bias", 0.0)]
     }
 
     /// Loads the parameters.
-    pub(crate) fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<GroupNorm> {
+    pub(crate) fn build(
+        &self,
+        arithmetic: Arithmetic<'_>,
+        tensors: &TensorsAt<'_>,
+    ) -> Result<GroupNorm> {
         let [weight, bias] = self.tensors();
         let spec = GroupNormSpec {
             channels: self.channels,
             groups: self.config.groups,
             eps: self.config.eps,
         };
-        GroupNorm::new(arithmetic, spec, &weight.load(vb)?, &bias.load(vb)?)
+        GroupNorm::new(arithmetic, spec, &weight.load(tensors)?, &bias.load(tensors)?)
     }
 }

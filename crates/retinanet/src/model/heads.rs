@@ -1,15 +1,15 @@
 //! The classification and regression heads, shared by all levels.
 
-use candle_core::{Module, Tensor};
-use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
-use super::plan::{Backend, Then, Walk, over_tensors};
+use super::plan::{Backend, Then, Walk};
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
+use crate::determinism::Init;
 use crate::ops::{Arithmetic, Conv2d, GroupNorm};
 
 /// -ln((1 - p) / p) for p = 0.01: at first, every anchor is an object with this probability (Lin et
@@ -17,7 +17,7 @@ use crate::ops::{Arithmetic, Conv2d, GroupNorm};
 const PRIOR_LOGIT: f64 = -4.59511985013459;
 
 /// The initialisation of the heads' convolutions (the same paper).
-const HEAD_INIT: Init = Init::Randn { mean: 0.0, stdev: 0.01 };
+const HEAD_INIT: Init = Init::Normal { mean: 0.0, stdev: 0.01 };
 
 /// More convolutions than any head has.
 const MAX_CONVS: usize = 64;
@@ -119,17 +119,17 @@ impl HeadSite<'_> {
         tensors
     }
 
-    fn build(&self, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<PredictionHead> {
+    fn build(&self, arithmetic: Arithmetic<'_>, tensors: &TensorsAt<'_>) -> Result<PredictionHead> {
         let layer = |&index: &usize| -> Result<(Conv2d, Option<GroupNorm>)> {
             let norm = self.norm(index);
             Ok((
-                self.conv(index).build(arithmetic, vb)?,
-                norm.map(|norm| norm.build(arithmetic, vb)).transpose()?,
+                self.conv(index).build(arithmetic, tensors)?,
+                norm.map(|norm| norm.build(arithmetic, tensors)).transpose()?,
             ))
         };
         Ok(PredictionHead {
             convs: build_each(&Vec::from_iter(0..self.config.num_convs), layer)?,
-            output: self.output().build(arithmetic, vb)?,
+            output: self.output().build(arithmetic, tensors)?,
         })
     }
 }
@@ -143,15 +143,6 @@ pub struct PredictionHead {
     /// The tower's convolutions and norms.
     pub(crate) convs: Vec<(Conv2d, Option<GroupNorm>)>,
     pub(crate) output: Conv2d,
-}
-
-impl Module for PredictionHead {
-    /// # Errors
-    /// When `features` is not f32 (N, channels, H, W) on the CPU.
-    fn forward(&self, features: &Tensor) -> candle_core::Result<Tensor> {
-        let level = std::slice::from_ref(features);
-        over_tensors(|walk| Ok(self.walk(walk, level, "")?.remove(0)))
-    }
 }
 
 impl PredictionHead {
@@ -224,7 +215,7 @@ pub(crate) fn tensors(
 }
 
 impl RetinaNetHead {
-    /// Loads both heads over maps of `channels` from `vb`, where `classification_head` and
+    /// Loads both heads over maps of `channels` from `source`, where `classification_head` and
     /// `regression_head` are found.
     ///
     /// # Errors
@@ -236,11 +227,12 @@ impl RetinaNetHead {
         num_anchors: usize,
         num_classes: usize,
         arithmetic: Arithmetic<'_>,
-        vb: VarBuilder,
+        source: impl TensorSource,
     ) -> Result<Self> {
+        let tensors = TensorsAt::root(&source);
         let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;
         let build =
-            |(prefix, site): (&'static str, HeadSite)| site.build(arithmetic, &vb.pp(prefix));
+            |(prefix, site): (&'static str, HeadSite)| site.build(arithmetic, &tensors.at(prefix));
         let (classification_head, regression_head) =
             rayon::join(|| build(classification), || build(regression));
         Ok(Self { classification_head: classification_head?, regression_head: regression_head? })

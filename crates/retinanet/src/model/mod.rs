@@ -1,11 +1,9 @@
 //! The network: ResNet, feature pyramid, heads, anchors.
 //!
-//! Each layer is a config, a struct and a `new(&config, .., vb)` whose [`VarBuilder`] paths are
-//! torchvision's parameter names, as in any candle model. [`RetinaNetConfig`] puts the parts
+//! Each layer is a config, a struct and a `new(&config, .., source)` that asks a [`TensorSource`] for
+//! torchvision's parameter names. [`RetinaNetConfig`] puts the parts
 //! together; [`RetinaNetConfig::resnet50_fpn`] and [`RetinaNetConfig::resnet50_fpn_v2`] are the two
 //! published models.
-//!
-//! [`VarBuilder`]: candle_nn::VarBuilder
 
 mod batch_norm;
 mod config;
@@ -15,10 +13,10 @@ mod cost;
 mod fpn;
 mod group_norm;
 mod heads;
-mod output;
 pub(crate) mod plan;
 mod resnet;
 mod retinanet;
+mod tensor_source;
 mod tensor_spec;
 mod torchvision_config;
 
@@ -29,6 +27,6 @@ pub use config::RetinaNetConfig;
 pub use fpn::{ExtraLevels, Fpn, FpnConfig};
 pub use group_norm::GroupNormConfig;
 pub use heads::{HeadConfig, PredictionHead, RetinaNetHead};
-pub use output::{Features, RetinaNetOutput};
 pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
 pub use retinanet::{RetinaNet, expected_tensors, parameter_count};
+pub use tensor_source::TensorSource;

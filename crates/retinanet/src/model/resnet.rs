@@ -1,13 +1,12 @@
 //! The backbone: ResNet v1.5 up to the last stage that is needed.
 
-use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::batch_norm::BatchNormConfig;
 use super::conv_site::{ConvSite, build_each, same_conv};
-use super::plan::{Backend, Then, Walk, over_tensors};
+use super::plan::{Backend, Then, Walk};
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec};
@@ -256,14 +255,14 @@ pub(crate) struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn new(site: &BlockSite, arithmetic: Arithmetic<'_>, vb: &VarBuilder) -> Result<Self> {
-        let vb = site.path.split('.').fold(vb.clone(), |vb, part| vb.pp(part));
-        let mut inner = build_each(&site.convs(), |conv| conv.build(arithmetic, &vb))?;
+    fn new(site: &BlockSite, arithmetic: Arithmetic<'_>, tensors: &TensorsAt<'_>) -> Result<Self> {
+        let tensors = tensors.at(&site.path);
+        let mut inner = build_each(&site.convs(), |conv| conv.build(arithmetic, &tensors))?;
         let downsample = site.downsample();
         Ok(Self {
             last: inner.pop().expect("every kind of block has at least two convolutions"),
             inner,
-            downsample: downsample.map(|conv| conv.build(arithmetic, &vb)).transpose()?,
+            downsample: downsample.map(|conv| conv.build(arithmetic, &tensors)).transpose()?,
         })
     }
 }
@@ -302,33 +301,28 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// Loads the backbone from `vb`, where `conv1`, `bn1`, `layer1`, ... are found.
+    /// Loads the backbone from `source`, where `conv1`, `bn1`, `layer1`, ... are found.
     ///
     /// # Errors
     /// [`ModelError`] when the configuration makes no network or a tensor is missing, mis-shaped or
     /// not finite.
-    pub fn new(config: &ResNetConfig, arithmetic: Arithmetic<'_>, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        config: &ResNetConfig,
+        arithmetic: Arithmetic<'_>,
+        source: impl TensorSource,
+    ) -> Result<Self> {
         config.validate()?;
+        let tensors = TensorsAt::root(&source);
         let stage = |blocks: &Vec<BlockSite>| {
-            build_each(blocks, |block| ResidualBlock::new(block, arithmetic, &vb))
+            build_each(blocks, |block| ResidualBlock::new(block, arithmetic, &tensors))
         };
         let pool = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
         Ok(Self {
-            stem: config.stem().build(arithmetic, &vb)?,
+            stem: config.stem().build(arithmetic, &tensors)?,
             max_pool: MaxPool2d::new(arithmetic.level, pool),
             layers: build_each(&config.stages(), stage)?,
             returned_layers: config.returned_layers.clone(),
         })
-    }
-
-    /// The returned stages' outputs, finest first: `layer{n}` gives (N, channels, H / 2^(n+1), W /
-    /// 2^(n+1)), each halving rounded up.
-    ///
-    /// # Errors
-    /// When `images` is not f32 (N, 3, H, W) on the CPU with at least one pixel.
-    pub fn forward(&self, images: &Tensor) -> candle_core::Result<Vec<Tensor>> {
-        let images = std::slice::from_ref(images);
-        over_tensors(|walk| Ok(self.walk(walk, images)?.concat()))
     }
 
     /// The returned stages' maps, finest first: [stage][image].

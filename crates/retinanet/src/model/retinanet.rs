@@ -1,13 +1,11 @@
 //! The whole network.
 
-use candle_core::{Module, Tensor};
-use candle_nn::VarBuilder;
-
 use super::plan::{Backend, Observer, Predictions, Walk};
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use super::{
-    AnchorGenerator, Features, Fpn, LevelAnchors, ModelError, PredictionHead, ResNet,
-    RetinaNetConfig, RetinaNetHead, RetinaNetOutput, heads,
+    AnchorGenerator, Fpn, LevelAnchors, ModelError, PredictionHead, ResNet, RetinaNetConfig,
+    RetinaNetHead, heads,
 };
 use crate::Result;
 use crate::ops::{Arithmetic, Level};
@@ -21,21 +19,19 @@ const MAX_PARAMETERS: u64 = 1 << 31;
 /// Lin et al., "Focal Loss for Dense Object Detection"; `torchvision.models.detection.RetinaNet`.
 ///
 /// ```
-/// use candle_core::{DType, Device, Tensor};
-/// use candle_nn::VarBuilder;
+/// use retinanet::determinism::Determinism;
 /// use retinanet::model::{ResNetDepth, RetinaNet, RetinaNetConfig};
+/// use retinanet::{Detector, Image};
 ///
 /// let mut config = RetinaNetConfig::resnet50_fpn_v2();
 /// config.backbone.depth = ResNetDepth::ResNet18;
-/// config.backbone.batch_norm.eps = 1e-3; // the zeros below have no variance
 /// config.fpn.out_channels = 32;
 /// config.num_classes = 2;
-/// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
-/// let model = RetinaNet::new(&config, vb)?;
+/// let model = RetinaNet::new(&config, Determinism::strict(3407))?; // freshly initialised
 ///
-/// let images = Tensor::zeros((1, 3, 64, 96), DType::F32, &Device::Cpu)?;
-/// let output = model.forward(&images)?;
-/// assert_eq!(output.cls_logits[0].dims(), [1, 9 * 2, 8, 12]);
+/// let detector = Detector::builder().build_with_model(model)?;
+/// let found = detector.detect(&Image::from_rgb8(96, 64, vec![0; 96 * 64 * 3])?)?;
+/// assert!(found.is_empty()); // the prior of an untrained network is below the threshold
 /// # Ok::<(), retinanet::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -45,26 +41,31 @@ pub struct RetinaNet {
     pub(crate) fpn: Fpn,
     pub(crate) head: RetinaNetHead,
     anchors: AnchorGenerator,
-    num_anchors: usize,
+    #[cfg(feature = "candle")]
+    pub(crate) num_anchors: usize,
 }
 
 impl RetinaNet {
-    /// Loads the model from `vb`, whose names are torchvision's (`backbone.body.conv1.weight`,
+    /// Loads the model from `source`, whose names are torchvision's (`backbone.body.conv1.weight`,
     /// ...), for the best CPU level this machine has, or the one `RETINANET_CPU_LEVEL` names.
     ///
     /// # Errors
     /// [`ModelError`] when the configuration makes no model or a tensor is missing, mis-shaped or
     /// not finite; a kernel error when the level named is not there.
-    pub fn new(config: &RetinaNetConfig, vb: VarBuilder) -> Result<Self> {
-        Self::with_level(config, Level::from_env()?, vb)
+    pub fn new(config: &RetinaNetConfig, source: impl TensorSource) -> Result<Self> {
+        Self::with_level(config, Level::from_env()?, source)
     }
 
     /// As [`RetinaNet::new`], at a given CPU level. The answer's bits do not depend on it.
     ///
     /// # Errors
     /// As [`RetinaNet::new`].
-    pub fn with_level(config: &RetinaNetConfig, level: Level, vb: VarBuilder) -> Result<Self> {
-        Self::with_arithmetic(config, level.into(), vb)
+    pub fn with_level(
+        config: &RetinaNetConfig,
+        level: Level,
+        source: impl TensorSource,
+    ) -> Result<Self> {
+        Self::with_arithmetic(config, level.into(), source)
     }
 
     /// As [`RetinaNet::new`], computing as `arithmetic` says: the fast mode's answers are near the
@@ -75,17 +76,18 @@ impl RetinaNet {
     pub fn with_arithmetic(
         config: &RetinaNetConfig,
         arithmetic: Arithmetic<'_>,
-        vb: VarBuilder,
+        source: impl TensorSource,
     ) -> Result<Self> {
         config.validate()?;
         // Before anything is loaded, for it bounds how much will be.
         parameter_count(config)?;
         let channels = config.fpn.out_channels;
         let num_anchors = config.anchors.num_anchors()?;
-        let backbone = vb.pp("backbone");
+        let tensors = TensorsAt::root(&source);
+        let backbone = tensors.at("backbone");
         let classes = config.num_classes;
         let in_channels = config.backbone.returned_channels();
-        let (body, fpn, head) = (backbone.pp("body"), backbone.pp("fpn"), vb.pp("head"));
+        let (body, fpn, head) = (backbone.at("body"), backbone.at("fpn"), tensors.at("head"));
         let build_head =
             || RetinaNetHead::new(&config.head, channels, num_anchors, classes, arithmetic, head);
         let (body, (fpn, head)) = rayon::join(
@@ -97,6 +99,7 @@ impl RetinaNet {
             fpn: fpn?,
             head: head?,
             anchors: AnchorGenerator::new(&config.anchors)?,
+            #[cfg(feature = "candle")]
             num_anchors,
             config: config.clone(),
         })
@@ -114,29 +117,6 @@ impl RetinaNet {
         self
     }
 
-    /// The feature maps of `images`: normalised f32 (N, 3, H, W).
-    ///
-    /// # Errors
-    /// When `images` is of another shape, dtype or device, or empty.
-    pub fn features(&self, images: &Tensor) -> candle_core::Result<Features> {
-        match *images.dims() {
-            [_, 3, h, w] if h > 0 && w > 0 => {}
-            _ => {
-                return Err(candle_core::Error::wrap(ModelError::Input {
-                    what: "the batch of images",
-                    shape: images.dims().to_vec(),
-                    expected: "(N, 3, H, W) with at least one pixel".to_owned(),
-                }));
-            }
-        }
-        let backbone = self.backbone.forward(images)?;
-        let pyramid = self.fpn.forward(&backbone)?;
-        Ok(Features {
-            backbone: self.backbone_names().into_iter().zip(backbone).collect(),
-            pyramid: self.pyramid_names().into_iter().zip(pyramid).collect(),
-        })
-    }
-
     /// "C3", "C4", ...: the backbone's returned maps.
     pub fn backbone_names(&self) -> Vec<String> {
         names('C', self.config.backbone.returned_levels())
@@ -147,40 +127,7 @@ impl RetinaNet {
         names('P', self.config.pyramid_levels())
     }
 
-    /// The heads' predictions from the maps of a canvas of `input_size` ([height, width]).
-    ///
-    /// # Errors
-    /// When the maps are not this model's.
-    pub fn predict(
-        &self,
-        features: &Features,
-        input_size: [usize; 2],
-    ) -> candle_core::Result<RetinaNetOutput> {
-        let run = |head: &PredictionHead| -> candle_core::Result<Vec<Tensor>> {
-            let maps = features.pyramid.iter();
-            maps.map(|(_, map)| head.forward(map)).collect()
-        };
-        Ok(RetinaNetOutput {
-            cls_logits: run(&self.head.classification_head)?,
-            bbox_regression: run(&self.head.regression_head)?,
-            input_size,
-            num_anchors: self.num_anchors,
-            num_classes: self.config.num_classes,
-        })
-    }
-
-    /// Logits and box regressions of `images`: normalised f32 (N, 3, H, W). Each image's answer is
-    /// the one it would get alone.
-    ///
-    /// # Errors
-    /// As [`RetinaNet::features`].
-    pub fn forward(&self, images: &Tensor) -> candle_core::Result<RetinaNetOutput> {
-        let features = self.features(images)?;
-        let (_, _, h, w) = images.dims4()?;
-        self.predict(&features, [h, w])
-    }
-
-    /// The predictions for each canvas: bit for bit those of [`RetinaNet::forward`] on it alone.
+    /// The predictions for each canvas: bit for bit those of it alone.
     ///
     /// # Errors
     /// A canvas is too small, or what the observer reports.

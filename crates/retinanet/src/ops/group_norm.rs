@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
 use retinanet_kernels::Level;
 #[cfg(feature = "cudnn")]
 use retinanet_kernels::cudnn::CudnnGroupNorm;
 #[cfg(feature = "cuda")]
 use retinanet_kernels::norm::CudaGroupNorm;
-use retinanet_kernels::norm::{GroupNormSpec, group_norm_nchw};
+use retinanet_kernels::norm::GroupNormSpec;
 
-use super::{Arithmetic, OpError, batch};
+use super::Arithmetic;
+#[cfg(feature = "cuda")]
+use super::OpError;
 
+#[cfg(feature = "cuda")]
 const NAME: &str = "retinanet.group_norm";
 
 /// Group normalisation (Wu & He, 2018) of (N, C, H, W), f32: each group of C / groups channels of
@@ -89,84 +91,20 @@ impl GroupNorm {
 
     /// The parameters on the GPU.
     #[cfg(feature = "cuda")]
-    pub(crate) fn on_gpu(&self) -> std::result::Result<&CudaGroupNorm, OpError> {
+    pub(crate) fn on_gpu(&self) -> Result<&CudaGroupNorm, OpError> {
         self.gpu.as_deref().ok_or(OpError::OnCpu { op: NAME })
     }
 
     /// The parameters on the GPU, for the fast mode's maps.
     #[cfg(feature = "cudnn")]
-    pub(crate) fn on_cudnn(&self) -> std::result::Result<&CudnnGroupNorm, OpError> {
+    pub(crate) fn on_cudnn(&self) -> Result<&CudnnGroupNorm, OpError> {
         self.cudnn.as_deref().ok_or(OpError::OtherKernels { op: NAME })
-    }
-
-    /// The normalisation followed by ReLU.
-    ///
-    /// # Errors
-    /// As [`GroupNorm::forward`](Module::forward).
-    pub fn forward_relu(&self, input: &Tensor) -> Result<Tensor> {
-        self.apply(input, true)
-    }
-
-    fn apply(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
-        batch::checked(NAME, "input", input)?.apply_op1(Operation { norm: self.clone(), relu })
-    }
-}
-
-impl Module for GroupNorm {
-    /// # Errors
-    /// [`OpError`] when the input is not f32 (N, channels, H, W) on the CPU.
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        self.apply(input, false)
-    }
-}
-
-struct Operation {
-    norm: GroupNorm,
-    relu: bool,
-}
-
-impl CustomOp1 for Operation {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let input = batch::Batch::new(NAME, "input", storage, layout)?;
-        let [_, channels, h, w] = input.shape;
-        let GroupNorm { level, spec, weight, bias, .. } = &self.norm;
-        if channels != spec.channels {
-            return Err(OpError::Shape {
-                op: NAME,
-                what: "input",
-                shape: input.shape.to_vec(),
-                expected: format!("{} channels", spec.channels),
-            }
-            .into());
-        }
-        batch::Batch::map_images(NAME, input.shape, |index, output| {
-            let input = input.image(index);
-            group_norm_nchw(*level, spec, weight, bias, [h, w], self.relu, input, output)
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
-
-    #[test]
-    fn each_group_is_normalised_and_scaled_by_channel() {
-        let spec = GroupNormSpec { channels: 2, groups: 1, eps: 0.0 };
-        let level = Level::from_env().unwrap();
-        let norm = GroupNorm::new(level, spec, &[1.0, 3.0], &[0.0, 1.0]).unwrap();
-        let x = Tensor::from_slice(&[1f32, -1.0, 1.0, -1.0], (1, 2, 1, 2), &Device::Cpu).unwrap();
-        let y: Vec<f32> = norm.forward(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
-        assert_eq!(y, [1.0, -1.0, 4.0, -2.0]);
-        let y: Vec<f32> = norm.forward_relu(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
-        assert_eq!(y, [1.0, 0.0, 4.0, 0.0]);
-    }
 
     #[test]
     fn groups_that_do_not_divide_the_channels_are_refused() {

@@ -1,12 +1,7 @@
 //! 2-D max pooling.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
 use retinanet_kernels::Level;
-use retinanet_kernels::pool::{MaxPool2dSpec, max_pool2d_nchw};
-
-use super::batch;
-
-const NAME: &str = "retinanet.max_pool2d";
+use retinanet_kernels::pool::MaxPool2dSpec;
 
 /// 2-D max pooling: (N, C, H, W) to (N, C, H', W'), f32.
 ///
@@ -22,58 +17,5 @@ impl MaxPool2d {
     /// A pooling of the given shape.
     pub fn new(level: Level, spec: MaxPool2dSpec) -> Self {
         Self { level, spec }
-    }
-}
-
-impl Module for MaxPool2d {
-    /// # Errors
-    /// [`OpError`](super::OpError) when the input is not f32 (N, C, H, W) on the CPU; a kernel
-    /// error when it is smaller than the window.
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        batch::checked(NAME, "input", input)?.apply_op1(*self)
-    }
-}
-
-impl CustomOp1 for MaxPool2d {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let input = batch::Batch::new(NAME, "input", storage, layout)?;
-        let [n, channels, h, w] = input.shape;
-        let [out_h, out_w] = self.spec.output_size([h, w]).map_err(candle_core::Error::wrap)?;
-        batch::Batch::map_images(NAME, [n, channels, out_h, out_w], |index, output| {
-            let input = input.image(index);
-            max_pool2d_nchw(self.level, &self.spec, channels, [h, w], input, output)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::Device;
-
-    use super::*;
-
-    #[test]
-    fn kernel_one_stride_two_takes_every_other_pixel() {
-        let spec = MaxPool2dSpec { kernel: [1, 1], stride: [2, 2], padding: [0, 0] };
-        let pool = MaxPool2d::new(Level::from_env().unwrap(), spec);
-        let x = Tensor::arange(0f32, 15f32, &Device::Cpu).unwrap();
-        let x = x.reshape((1, 1, 3, 5)).unwrap();
-        let y = pool.forward(&x).unwrap();
-        assert_eq!(y.dims(), [1, 1, 2, 3]);
-        let y: Vec<f32> = y.flatten_all().unwrap().to_vec1().unwrap();
-        assert_eq!(y, [0.0, 2.0, 4.0, 10.0, 12.0, 14.0]);
-    }
-
-    #[test]
-    fn padding_never_wins_over_negative_values() {
-        let spec = MaxPool2dSpec { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
-        let pool = MaxPool2d::new(Level::from_env().unwrap(), spec);
-        let x = Tensor::full(-2f32, (1, 1, 4, 4), &Device::Cpu).unwrap();
-        let y: Vec<f32> = pool.forward(&x).and_then(|y| y.flatten_all()?.to_vec1()).unwrap();
-        assert_eq!(y, [-2.0; 4]);
     }
 }

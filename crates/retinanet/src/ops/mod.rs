@@ -1,14 +1,9 @@
-//! candle custom operations over [`retinanet_kernels`].
+//! The network's layers over [`retinanet_kernels`]: shapes, and weights packed once, at construction.
 //!
-//! Each operation takes f32 tensors of shape (N, C, H, W) and walks the batch image by image, so
-//! that an image's bits never depend on its neighbours. The order of every sum is the kernels
-//! crate's contract. Packed weights live in the operation; the tensors they came from are dropped.
-//!
-//! The operations are recorded in candle's graph but have no backward pass yet: asking for a
-//! gradient is candle's `BackwardNotSupported` error, never a silent zero.
+//! The order of every sum is the kernels crate's contract. With the feature `candle` each layer is a
+//! candle operation, too.
 
 mod arithmetic;
-mod batch;
 mod conv2d;
 mod group_norm;
 mod max_pool2d;

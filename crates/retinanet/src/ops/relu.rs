@@ -1,11 +1,6 @@
 //! ReLU where no convolution or normalisation can take it along.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
-use retinanet_kernels::{Level, pointwise};
-
-use super::batch;
-
-const NAME: &str = "retinanet.relu";
+use retinanet_kernels::Level;
 
 /// relu(x) = if x < 0 { +0 } else { x } of (N, C, H, W), f32: keeps -0 and NaN.
 #[derive(Debug, Clone, Copy)]
@@ -17,46 +12,5 @@ impl Relu {
     /// The operation at a CPU level.
     pub fn new(level: Level) -> Self {
         Self { level }
-    }
-}
-
-impl Module for Relu {
-    /// # Errors
-    /// [`OpError`](super::OpError) when the input is not f32 (N, C, H, W) on the CPU.
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        batch::checked(NAME, "input", input)?.apply_op1(*self)
-    }
-}
-
-impl CustomOp1 for Relu {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let input = batch::Batch::new(NAME, "input", storage, layout)?;
-        batch::Batch::map_images(NAME, input.shape, |index, output| {
-            pointwise::relu(self.level, input.image(index), output)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::Device;
-
-    use super::*;
-
-    #[test]
-    fn negative_zero_and_nan_go_through() {
-        let x = Tensor::from_slice(&[-1f32, -0.0, f32::NAN, 2.0], (1, 1, 1, 4), &Device::Cpu);
-        let y: Vec<f32> = Relu::new(Level::from_env().unwrap())
-            .forward(&x.unwrap())
-            .and_then(|y| y.flatten_all()?.to_vec1())
-            .unwrap();
-        assert_eq!(y[0].to_bits(), 0f32.to_bits());
-        assert_eq!(y[1].to_bits(), (-0f32).to_bits());
-        assert!(y[2].is_nan());
-        assert_eq!(y[3], 2.0);
     }
 }

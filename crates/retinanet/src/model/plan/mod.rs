@@ -11,7 +11,6 @@ mod cpu;
 mod cuda;
 #[cfg(feature = "cudnn")]
 mod cudnn;
-mod tensors;
 mod workspace;
 
 #[cfg(test)]
@@ -23,5 +22,4 @@ pub(crate) use cpu::Canvas;
 pub(crate) use cuda::OnGpu;
 #[cfg(feature = "cudnn")]
 pub(crate) use cudnn::{OnCudnn, canonical};
-pub(crate) use tensors::over_tensors;
 pub(crate) use workspace::{Map, Workspace};

@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Tensor};
 
-use super::backend::{Backend, FeatureMap, NoObserver, Then, Walk};
+use crate::model::plan::{Backend, FeatureMap, NoObserver, Then, Walk};
 use crate::ops::{Conv2d, GroupNorm, MaxPool2d, Relu, UpsampleAdd};
 use crate::{Error, Result};
 

@@ -1,6 +1,7 @@
 //! Initial values: known answers, independence of order, spreads, refusals.
 
-use super::{Determinism, vars_in_name_order};
+use super::vars_in_name_order;
+use crate::determinism::Determinism;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::init::NormalOrUniform;
 use candle_nn::init::{FanInOut, NonLinearity};

@@ -2,7 +2,14 @@
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
 
-use super::OpError;
+use super::device::device_name;
+use crate::ops::OpError;
+
+impl From<OpError> for candle_core::Error {
+    fn from(error: OpError) -> Self {
+        Self::wrap(error)
+    }
+}
 
 /// Checks a tensor before it enters an operation and makes it contiguous.
 ///
@@ -14,24 +21,24 @@ pub(super) fn checked(op: &'static str, what: &'static str, tensor: &Tensor) -> 
         return Err(OpError::Rank { op, what, shape }.into());
     }
     if tensor.dtype() != DType::F32 {
-        let dtype = tensor.dtype();
+        let dtype = tensor.dtype().as_str();
         return Err(OpError::DType { op, what, dtype }.into());
     }
     if !tensor.device().is_cpu() {
-        let device = tensor.device().location();
+        let device = device_name(tensor.device());
         return Err(OpError::Device { op, what, device }.into());
     }
     tensor.contiguous()
 }
 
 /// The images of one contiguous f32 CPU tensor.
-pub(super) struct Batch<'a> {
+pub(super) struct Images<'a> {
     /// (images, channels, height, width).
     pub(super) shape: [usize; 4],
     data: &'a [f32],
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Images<'a> {
     /// Borrows the images; the layout must be contiguous, as [`checked`] leaves it.
     pub(super) fn new(
         op: &'static str,
