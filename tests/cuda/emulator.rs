@@ -46,6 +46,16 @@ pub struct Emulator {
 
 /// An emulated GPU; `None`, with a word about it, where there is no compiler.
 pub fn emulated(chip: Chip) -> Option<(Gpu, Arc<Emulator>)> {
+    let emulator = emulator(chip)?;
+    Some((Gpu::new(Arc::clone(&emulator) as Arc<dyn Driver>), emulator))
+}
+
+/// The same, without its memory's keeper.
+pub fn emulated_driver(chip: Chip) -> Option<Arc<dyn Driver>> {
+    Some(emulator(chip)?)
+}
+
+fn emulator(chip: Chip) -> Option<Arc<Emulator>> {
     static LIBRARIES: OnceLock<Option<Vec<Library>>> = OnceLock::new();
     let libraries = LIBRARIES.get_or_init(build).as_ref();
     if libraries.is_none() {
@@ -55,8 +65,7 @@ pub fn emulated(chip: Chip) -> Option<(Gpu, Arc<Emulator>)> {
     }
     let libraries = libraries?;
     let used = Mutex::default();
-    let emulator = Arc::new(Emulator { chip, libraries, used, started: Mutex::default() });
-    Some((Gpu::new(Arc::clone(&emulator) as Arc<dyn Driver>), emulator))
+    Some(Arc::new(Emulator { chip, libraries, used, started: Mutex::default() }))
 }
 
 /// The names of all kernels in the source.

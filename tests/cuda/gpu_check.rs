@@ -1,7 +1,9 @@
 //! On a machine with a GPU: is every stage the CPU's to the bit, and how fast is it? Prints tables; the
 //! exit status is 1 where a bit differs. `run_on_gpu.sh` beside it builds and runs it.
 //!
-//!     gpu_check [--quick] [--emulate] [--fast | --pinned] [--runs N] [--json FILE]
+//!     gpu_check [--quick] [--emulate] [--fast | --pinned] [--part bits|times] [--runs N] [--shelf FOLDER] [--json FILE]
+//!     gpu_check --prepare FOLDER          compiles the kernels for common chips; no GPU needed
+//!     gpu_check --describe                what GPU, driver and libraries there are
 //!
 //! `--fast` is about cuDNN instead, in f32, f16 and bf16: how far from the CPU, and how fast. `--pinned`
 //! is about pinned cuDNN, which must answer the same bits in every run.
@@ -17,6 +19,7 @@ mod fast_check;
 #[path = "naive_library.rs"]
 mod naive_library;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,6 +32,7 @@ use retinanet_tests::reduced::{group_norm_heads, picture, plain_heads};
 use serde_json::json;
 
 /// What was asked for.
+#[derive(Default)]
 struct Options {
     /// Small networks only, each once: under a checking tool that slows everything down.
     quick: bool,
@@ -41,11 +45,20 @@ struct Options {
     /// Detections of one picture that must all be equal.
     runs: usize,
     json: Option<String>,
+    /// Where compiled kernels are kept.
+    shelf: Option<PathBuf>,
+    /// Compile them onto that shelf, and no more.
+    prepare: bool,
+    /// Say what is here, and no more.
+    describe: bool,
+    /// Compare bits.
+    bits: bool,
+    /// Take times.
+    times: bool,
 }
 
 fn options() -> std::result::Result<Options, String> {
-    let mut options =
-        Options { quick: false, emulate: false, fast: false, pinned: false, runs: 100, json: None };
+    let mut options = Options { bits: true, times: true, runs: 100, ..Options::default() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -56,14 +69,22 @@ fn options() -> std::result::Result<Options, String> {
             "--pinned" => options.pinned = true,
             "--runs" => options.runs = value()?.parse().map_err(|_| "--runs needs a number")?,
             "--json" => options.json = Some(value()?),
+            "--shelf" => options.shelf = Some(value()?.into()),
+            "--prepare" => (options.prepare, options.shelf) = (true, Some(value()?.into())),
+            "--describe" => options.describe = true,
+            "--part" => match value()?.as_str() {
+                "bits" => options.times = false,
+                "times" => options.bits = false,
+                other => return Err(format!("--part is bits or times, not {other}")),
+            },
             _ => return Err(format!("unknown option {word}")),
         }
     }
     Ok(options)
 }
 
-fn open(ordinal: usize) -> Result<(Gpu, String)> {
-    let nvidia = Nvidia::open(ordinal, None)?;
+fn open(ordinal: usize, shelf: Option<&Path>) -> Result<(Gpu, String)> {
+    let nvidia = Nvidia::open(ordinal, shelf)?;
     let name = nvidia.info().to_string();
     Ok((Gpu::new(Arc::new(nvidia)), name))
 }
@@ -127,9 +148,14 @@ fn check(options: &Options) -> Result<bool> {
     let emulated = options.emulate.then(|| emulator::emulated(emulator::Chip::default()));
     let (gpu, name) = match emulated.flatten() {
         Some((gpu, _)) => (gpu, "an emulated GPU".to_owned()),
-        None => open(0)?,
+        None => open(0, options.shelf.as_deref())?,
     };
-    println!("{name}\n\n| model | picture | detections | CPU against GPU |\n|---|---|---|---|");
+    println!("{name}");
+    if !options.bits {
+        time(&gpu, &name, options)?;
+        return Ok(true);
+    }
+    println!("\n| model | picture | detections | CPU against GPU |\n|---|---|---|---|");
     let mut same = true;
     let images = [picture(53, 37), picture(64, 40), picture(1, 1)];
     for (what, config) in [("plain heads", plain_heads()), ("GroupNorm heads", group_norm_heads())]
@@ -164,7 +190,7 @@ fn check(options: &Options) -> Result<bool> {
     // One detector a device: the same bits on each.
     let mut ordinal = 1;
     while Device::describe_gpu(ordinal).is_ok() {
-        let (other, name) = open(ordinal)?;
+        let (other, name) = open(ordinal, options.shelf.as_deref())?;
         let data = ParityData::read("demo");
         let [cpu, on_other] = pair(&other, |arithmetic| Ok(model(&data, arithmetic)))?;
         println!("\nGPU {ordinal}: {name}");
@@ -174,8 +200,42 @@ fn check(options: &Options) -> Result<bool> {
     if ordinal == 1 {
         println!("one GPU here: several could not be compared");
     }
-    time(&gpu, &name, options)?;
+    if options.times {
+        time(&gpu, &name, options)?;
+    }
     Ok(same)
+}
+
+/// Chips that are common, the newest first.
+const CHIPS: [(i32, i32); 6] = [(10, 0), (9, 0), (8, 9), (8, 6), (8, 0), (7, 5)];
+
+/// Compiles all kernels for common chips, so that a machine without NVRTC can run them.
+fn prepare(shelf: &Path) -> Result<bool> {
+    for chip in CHIPS {
+        retinanet_kernels::cuda::prepare(chip, shelf)?;
+        #[cfg(feature = "cudnn")]
+        retinanet_kernels::cudnn::prepare(chip, shelf)?;
+        println!("compiled for compute capability {}.{}", chip.0, chip.1);
+    }
+    Ok(true)
+}
+
+/// What is here. Each line is printed as soon as it is known.
+fn describe() -> Result<bool> {
+    println!("CPU level {}", Level::from_env()?);
+    println!("GPU 0: {}", Device::describe_gpu(0)?);
+    match retinanet_kernels::cuda::compile((8, 0)) {
+        Ok(ptx) => {
+            println!("NVRTC: {}", ptx.lines().find(|l| l.contains("release")).unwrap_or("?"))
+        }
+        Err(error) => println!("NVRTC: {error}"),
+    }
+    #[cfg(feature = "cudnn")]
+    match retinanet_kernels::cudnn::Cudnn::installed() {
+        Ok(name) => println!("{name}"),
+        Err(error) => println!("cuDNN: {error}"),
+    }
+    Ok(true)
 }
 
 /// The network alone, warm: the median of many runs, each waited for.
@@ -192,7 +252,7 @@ fn time(gpu: &Gpu, name: &str, options: &Options) -> Result<()> {
         let operations = |size| -> Result<u64> {
             Ok(model.multiply_adds(size)?.iter().map(|(_, count)| 2 * count).sum())
         };
-        let sizes = [([800, 1088], 1), ([800, 1088], 4), ([320, 320], 1), ([320, 320], 16)];
+        let sizes = [([800, 1088], 1), ([800, 1088], 8), ([320, 320], 1), ([320, 320], 16)];
         let operations = sizes.map(|(size, _)| operations(size));
         let detector = Detector::builder().gpu(gpu.clone()).build_with_model(model)?;
         for ((size, images), operations) in sizes.into_iter().zip(operations) {
@@ -239,6 +299,8 @@ fn main() -> ExitCode {
         }
     };
     let checked = match (options.fast || options.pinned, cfg!(feature = "cudnn")) {
+        _ if options.describe => describe(),
+        _ if options.prepare => prepare(options.shelf.as_deref().unwrap_or(Path::new("."))),
         (false, _) => check(&options),
         #[cfg(feature = "cudnn")]
         (true, true) => fast_check::check(&options),

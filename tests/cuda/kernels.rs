@@ -13,8 +13,10 @@ use retinanet_kernels::resize::{
 use retinanet_kernels::select::{Selected, select_cuda};
 use retinanet_kernels::upsample::{upsample_nearest_add_cuda, upsample_nearest_add_nchw};
 use retinanet_kernels::{Level, exp, sigmoid};
+use sha2::Digest as _;
 
-use crate::emulator::{Chip, Emulator, emulated, kernel_names};
+use crate::emulator::{Chip, emulated, kernel_names};
+use crate::gpus::{Watched, gpus};
 
 /// Values of all sizes and signs, some of them zeros of both signs, from a fixed sequence.
 pub fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -40,10 +42,15 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Chips that choose every tile size, and run threads in both orders.
-fn chips() -> [Chip; 4] {
-    let chip = |multiprocessors, reversed| Chip { multiprocessors, reversed, ..Chip::default() };
-    [chip(1, false), chip(1, true), chip(24, true), chip(1_000_000, false)]
+/// Compares, and prints a row of the table CPU against GPU (`--nocapture` shows it).
+#[track_caller]
+fn assert_same(what: &str, expected: &[f32], found: &[f32]) {
+    let digest = |values: &[f32]| -> String {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        sha2::Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    };
+    println!("| {what} | {} | {} |", digest(expected), digest(found));
+    assert_eq!(bits(found), bits(expected), "{what}");
 }
 
 fn spec(channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2dSpec {
@@ -102,14 +109,17 @@ fn check_convolution(gpu: &Gpu, spec: Conv2dSpec, sizes: &[[usize; 2]], seed: u6
             cpu.forward_nchw(&inputs[i], *size, residual, relu, &mut expected).unwrap();
             assert_eq!(found.size(), out);
             let found = found.to_chw().unwrap();
-            assert_eq!(bits(&found), bits(&expected), "{spec:?}, image {i} of {sizes:?}");
+            assert_same(&format!("{spec:?}, image {i} of {sizes:?}"), &expected, &found);
         }
     }
 }
 
-/// The kernels of all chips' emulators, and that every tile size of `kind` is among them.
-fn assert_all_tiles(kind: &str, emulators: &[Arc<Emulator>]) {
-    let started: Vec<_> = emulators.iter().flat_map(|emulator| emulator.started()).collect();
+/// That every tile size of `kind` is among the kernels that were started.
+fn assert_all_tiles(kind: &str, gpus: &[Arc<Watched>]) {
+    if gpus.is_empty() {
+        return;
+    }
+    let started: Vec<_> = gpus.iter().flat_map(|watched| watched.started()).collect();
     for size in ["small", "medium", "large"] {
         let name = format!("{kind}_{size}");
         assert!(started.contains(&&*name), "{name} was never started");
@@ -118,10 +128,9 @@ fn assert_all_tiles(kind: &str, emulators: &[Arc<Emulator>]) {
 
 #[test]
 fn direct_convolutions_equal_the_cpu() {
-    let mut emulators = Vec::new();
-    for chip in chips() {
-        let Some((gpu, emulator)) = emulated(chip) else { return };
-        emulators.push(emulator);
+    let mut all = Vec::new();
+    for (gpu, watched) in gpus() {
+        all.push(watched);
         let cases = [
             (spec([3, 17], 7, 2, 3), vec![[37, 53], [1, 1], [8, 8]]),
             (spec([19, 130], 3, 2, 1), vec![[13, 9]]),
@@ -137,15 +146,14 @@ fn direct_convolutions_equal_the_cpu() {
             check_convolution(&gpu, spec, &sizes, seed);
         }
     }
-    assert_all_tiles("direct", &emulators);
+    assert_all_tiles("direct", &all);
 }
 
 #[test]
 fn winograd_convolutions_equal_the_cpu() {
-    let mut emulators = Vec::new();
-    for chip in chips() {
-        let Some((gpu, emulator)) = emulated(chip) else { return };
-        emulators.push(emulator);
+    let mut all = Vec::new();
+    for (gpu, watched) in gpus() {
+        all.push(watched);
         let cases = [
             (spec([16, 16], 3, 1, 1), vec![[1, 1], [4, 4], [5, 9], [13, 7]]),
             (spec([37, 130], 3, 1, 1), vec![[17, 23], [3, 50]]),
@@ -158,12 +166,12 @@ fn winograd_convolutions_equal_the_cpu() {
             check_convolution(&gpu, spec, &sizes, seed);
         }
     }
-    assert_all_tiles("winograd_multiply", &emulators);
+    assert_all_tiles("winograd_multiply", &all);
 }
 
 #[test]
 fn more_images_than_a_launch_holds_and_more_tiles_than_fit_scratch_change_nothing() {
-    let Some((gpu, _)) = emulated(Chip::default()) else { return };
+    let Some((gpu, _)) = gpus().pop() else { return };
     let sizes: Vec<[usize; 2]> = (0..35).map(|i| [1 + i % 7, 3 + i % 5]).collect();
     check_convolution(&gpu, spec([16, 20], 3, 1, 1), &sizes, 2);
     check_convolution(&gpu, spec([3, 20], 3, 1, 1), &sizes, 3);
@@ -173,8 +181,7 @@ fn more_images_than_a_launch_holds_and_more_tiles_than_fit_scratch_change_nothin
 
 #[test]
 fn a_sum_that_underflows_to_minus_zero_stays_minus_zero() {
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         // Five products, so that the last block of k is not full.
         let spec = spec([5, 1], 1, 1, 0);
         let weight = [-1e-30f32, 0.0, 0.0, 0.0, 0.0];
@@ -187,8 +194,7 @@ fn a_sum_that_underflows_to_minus_zero_stays_minus_zero() {
 
 #[test]
 fn max_pooling_equals_the_cpu_with_nan_and_zeros() {
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         for (seed, size) in (1u64..).zip([[1, 1], [2, 3], [7, 7], [16, 33]]) {
             for (kernel, stride, padding) in [(3, 2, 1), (2, 2, 0), (1, 2, 0), (5, 3, 2)] {
                 let [kernel, stride, padding] = [kernel, stride, padding].map(|side| [side; 2]);
@@ -211,8 +217,7 @@ fn max_pooling_equals_the_cpu_with_nan_and_zeros() {
 
 #[test]
 fn upsampling_equals_the_cpu() {
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         for (coarse, fine) in
             [([1, 1], [1, 1]), ([2, 3], [4, 6]), ([7, 9], [13, 17]), ([5, 4], [3, 2])]
         {
@@ -232,15 +237,14 @@ fn upsampling_equals_the_cpu() {
             let coarse = Map::from_chw(&gpu, 6, coarse, &small).unwrap();
             let mut found = Map::from_chw(&gpu, 6, fine, &lateral).unwrap();
             upsample_nearest_add_cuda(&coarse, &mut found).unwrap();
-            assert_eq!(bits(&found.to_chw().unwrap()), bits(&expected));
+            assert_same("upsample_add", &expected, &found.to_chw().unwrap());
         }
     }
 }
 
 #[test]
 fn group_normalisation_equals_the_cpu() {
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         for (channels, groups) in [(32, 32), (64, 8), (12, 3), (7, 1)] {
             let spec = GroupNormSpec { channels, groups, eps: 1e-5 };
             let (gamma, beta) = (values(5, channels), values(6, channels));
@@ -266,11 +270,8 @@ fn group_normalisation_equals_the_cpu() {
                         &mut expected,
                     )
                     .unwrap();
-                    assert_eq!(
-                        bits(&map.to_chw().unwrap()),
-                        bits(&expected),
-                        "{spec:?} of {size:?}"
-                    );
+                    let what = format!("{spec:?} of {size:?}");
+                    assert_same(&what, &expected, &map.to_chw().unwrap());
                 }
             }
         }
@@ -279,7 +280,7 @@ fn group_normalisation_equals_the_cpu() {
 
 #[test]
 fn exp_sigmoid_and_relu_equal_the_cpu() {
-    let Some((gpu, _)) = emulated(Chip::default()) else { return };
+    let Some((gpu, _)) = gpus().pop() else { return };
     let mut inputs: Vec<f32> = (0..200_000u32).map(|i| f32::from_bits(i * 21_474)).collect();
     inputs.extend((0..40_000).map(|i| i as f32 * 0.01 - 200.0));
     inputs.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY]);
@@ -293,15 +294,14 @@ fn exp_sigmoid_and_relu_equal_the_cpu() {
     ] {
         let found = map_cuda(function, &map).unwrap().to_chw().unwrap();
         let expected: Vec<f32> = inputs.iter().map(|x| expected(*x)).collect();
-        assert_eq!(bits(&found), bits(&expected), "{function:?}");
+        assert_same(&format!("{function:?}"), &expected, &found);
     }
 }
 
 #[test]
 fn resizing_equals_the_cpu() {
     let normalisation = Normalisation::new([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]).unwrap();
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         for (source, resized, padded) in [
             ([1, 1], [3, 5], [32, 32]),
             ([48, 31], [80, 52], [96, 64]),
@@ -314,15 +314,14 @@ fn resizing_equals_the_cpu() {
             let mut expected = vec![f32::NAN; spec.output_len()];
             resize_normalised(&spec, &normalisation, &rgb, &mut expected).unwrap();
             let found = resize_normalised_cuda(&gpu, &spec, &normalisation, &rgb).unwrap();
-            assert_eq!(bits(&found.to_chw().unwrap()), bits(&expected), "{spec:?}");
+            assert_same(&format!("{spec:?}"), &expected, &found.to_chw().unwrap());
         }
     }
 }
 
 #[test]
 fn selection_finds_all_that_is_not_surely_below_the_bound_in_order() {
-    for chip in chips() {
-        let Some((gpu, _)) = emulated(chip) else { return };
+    for (gpu, _) in gpus() {
         let sizes = [[1, 1], [5, 3], [40, 31], [70, 99]];
         let mut inputs = sizes.map(|[h, w]| values(9, 9 * h * w));
         inputs[1][7] = f32::NAN;

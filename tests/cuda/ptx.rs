@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use retinanet_kernels::Error;
-use retinanet_kernels::cuda::{CudaError, compile, source};
+use retinanet_kernels::cuda::{CudaError, compile, prepare, source};
 
 use crate::emulator::kernel_names;
 
@@ -76,6 +76,41 @@ fn floats_are_only_computed_with_operations_that_round_to_nearest() {
             assert!(!found.keys().any(is), "{forbidden} in {found:?}");
         }
     }
+}
+
+#[test]
+fn machine_code_is_prepared_for_machines_without_the_compiler() {
+    if ptx((8, 0)).is_none() {
+        return;
+    }
+    let prepared = |capability| -> Vec<u8> {
+        let shelf = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            prepare(capability, shelf.path()).unwrap();
+        }
+        let mut files = std::fs::read_dir(shelf.path()).unwrap();
+        let file = files.next().unwrap().unwrap().path();
+        assert!(files.next().is_none(), "one file");
+        let kept = std::fs::read(file).unwrap();
+        let first = kept.iter().position(|byte| *byte == b'\n').unwrap();
+        kept[first + 1..].to_vec()
+    };
+    let source = source();
+    for capability in [(7, 5), (9, 0), (10, 0)] {
+        let code = prepared(capability);
+        assert!(code.starts_with(b"\x7fELF"), "{capability:?}");
+        for name in kernel_names(&source) {
+            let section = format!(".text.{name}\0");
+            let found = code.windows(section.len()).any(|bytes| bytes == section.as_bytes());
+            assert!(found, "{name} for {capability:?}");
+        }
+    }
+    // A chip that the compiler does not know yet gets what the driver can translate.
+    assert_eq!(prepared((99, 0)), ptx((8, 0)).unwrap().into_bytes());
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = prepare((9, 0), file.path()).unwrap_err().to_string();
+    assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
 }
 
 #[test]

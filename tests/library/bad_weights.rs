@@ -98,7 +98,104 @@ fn a_wrong_number_of_classes_or_names_is_refused() {
     let parts = ["has 2 classes (the background counts), the model 3: set num_classes to 2"];
     refused(builder().config(config), &parts);
     let names = retinanet::labels::Categories::new(["person"]).unwrap();
-    refused(builder().categories(names), &["1 category names", "a model of 2 classes"]);
+    let parts = ["1 category names", "a model of 2 classes", "put `__background__` in front"];
+    refused(builder().categories(names), &parts);
+    let names = retinanet::labels::Categories::unnamed(3).unwrap();
+    refused(builder().categories(names), &["3 category names", "leave it out"]);
+}
+
+#[test]
+fn an_eps_that_is_none_or_contradicts_the_file_is_refused() {
+    for eps in [-1e-5, 1.0, f64::NAN, f64::INFINITY] {
+        let parts = ["batch_norm_eps is", "at least 0 and less than 1"];
+        refused(builder().batch_norm_eps(eps), &parts);
+    }
+    let parts = ["person_r18.safetensors", "stated as 1e-5", "its own configuration says 0.0"];
+    refused(builder().batch_norm_eps(1e-5), &parts);
+    builder().batch_norm_eps(0.0).build().unwrap();
+    let checkpoint = Checkpoint::open(WEIGHTS).unwrap();
+    let config = RetinaNetConfig::from_json(&checkpoint.metadata()["config"]).unwrap();
+    let parts = ["stated as 1e-5", "the configuration given says 0.0"];
+    refused(builder().config(config).batch_norm_eps(1e-5), &parts);
+    // Also in the form in which converted files have it.
+    let folder = tempfile::tempdir().unwrap();
+    let converted = folder.path().join("converted.safetensors");
+    builder().save_weights(&converted).unwrap();
+    let parts = ["converted.safetensors", "its own configuration says 0.0"];
+    refused(Detector::builder().weights(&converted).batch_norm_eps(0.5), &parts);
+}
+
+#[test]
+fn nothing_is_written_where_the_weights_do_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.safetensors");
+    let damaged = edited(folder.path(), "missing.safetensors", |tensors| {
+        tensors.remove(BIAS).unwrap();
+    });
+    let names = || retinanet::labels::Categories::unnamed(2).unwrap();
+    for (builder, part) in [
+        (builder().weights(&damaged), "1 missing"),
+        (builder().config(RetinaNetConfig::resnet50_fpn_v2()), "194 missing"),
+        (builder().categories(names()).score_threshold(f64::NAN), "score_thresh"),
+    ] {
+        let error = builder.save_weights(&output).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert!(!output.exists());
+    }
+}
+
+#[test]
+fn retinanets_of_other_frameworks_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    // Names as `state_dict()` gives them there, and the shapes of 80 classes.
+    let detectron2: [(&str, &[usize]); 6] = [
+        ("backbone.bottom_up.stem.conv1.weight", &[64, 3, 7, 7]),
+        ("backbone.fpn_lateral3.weight", &[256, 512, 1, 1]),
+        ("backbone.top_block.p6.weight", &[256, 2048, 3, 3]),
+        ("head.cls_subnet.0.weight", &[256, 256, 3, 3]),
+        ("head.cls_score.bias", &[720]),
+        ("head.bbox_pred.bias", &[36]),
+    ];
+    let mmdetection: [(&str, &[usize]); 6] = [
+        ("backbone.conv1.weight", &[64, 3, 7, 7]),
+        ("neck.lateral_convs.0.conv.weight", &[256, 512, 1, 1]),
+        ("neck.fpn_convs.3.conv.weight", &[256, 2048, 3, 3]),
+        ("bbox_head.cls_convs.0.conv.weight", &[256, 256, 3, 3]),
+        ("bbox_head.retina_cls.weight", &[720, 256, 3, 3]),
+        ("bbox_head.retina_reg.bias", &[36]),
+    ];
+    for (framework, tensors, difference) in
+        [("detectron2", detectron2, "BGR"), ("mmdetection", mmdetection, "not rounded")]
+    {
+        for prefix in ["", "module."] {
+            let path = folder.path().join(format!("{framework}.safetensors"));
+            let zeros = vec![0; 4 * 256 * 2048 * 9];
+            let named = tensors.map(|(name, shape)| (format!("{prefix}{name}"), shape));
+            let views = named.each_ref().map(|(name, shape)| TensorData {
+                name,
+                dtype: StoredDtype::F32,
+                shape,
+                bytes: &zeros[..4 * shape.iter().product::<usize>()],
+            });
+            save_safetensors(&path, &views, &BTreeMap::new()).unwrap();
+            let checkpoint = Checkpoint::open(&path).unwrap();
+            let identity = checkpoint.identity().to_string();
+            assert!(identity.contains(&format!("a RetinaNet of {framework}")), "{identity}");
+            assert_eq!(checkpoint.naming().to_string(), "not recognised");
+            let parts = [
+                &format!("{framework}.safetensors\" is a RetinaNet of {framework}"),
+                difference,
+                "so it is not loaded",
+                &format!("Run it with {framework}"),
+            ];
+            refused(builder().weights(&path), &parts);
+            // Whatever else is said about it.
+            let config = RetinaNetConfig::resnet50_fpn_v2();
+            refused(builder().weights(&path).config(config), &parts);
+            let v1 = Architecture::RetinanetResnet50Fpn;
+            refused(builder().weights(&path).architecture(v1).batch_norm_eps(0.0), &parts);
+        }
+    }
 }
 
 #[test]

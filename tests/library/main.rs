@@ -3,10 +3,13 @@
 mod accuracy;
 mod bad_images;
 mod bad_weights;
+mod deepforest;
 mod demo_checkpoint;
 mod detector;
 mod determinism;
+mod formats;
 mod layers;
 mod names;
 mod readme;
 mod small_forward;
+mod vectors;

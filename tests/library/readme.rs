@@ -16,3 +16,19 @@ fn the_readme_names_the_two_commands() {
     assert!(README.contains("cargo run --release --example segment_person\n"));
     assert!(README.contains("cargo test --workspace\n"));
 }
+
+#[test]
+fn the_numerics_number_is_the_same_everywhere() {
+    let number = retinanet::determinism::NUMERICS_VERSION;
+    let numerics = include_str!("../../docs/numerics.md");
+    let changelog = include_str!("../../CHANGELOG.md");
+    assert!(README.contains(&format!("[numerics {number}](docs/numerics.md)")));
+    assert!(numerics.contains(&format!("**numerics {number}**")));
+    let rows = numerics.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    let counted: Vec<u32> = rows.filter_map(|first| first.parse().ok()).collect();
+    assert_eq!(counted, Vec::from_iter(1..=number), "the rows of docs/numerics.md");
+    // The first number stands for what was there before.
+    for number in 2..=number {
+        assert!(changelog.contains(&format!("numerics {number}")), "{number} in CHANGELOG.md");
+    }
+}

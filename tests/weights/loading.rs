@@ -170,7 +170,9 @@ fn a_weight_that_is_not_finite_is_named_with_its_index() {
 fn the_batch_norm_eps_is_known_or_asked_for_but_never_guessed() {
     let v1 = checkpoint(&retinanet(false, 91), &[]);
     let error = v1.batch_norm_eps(None).unwrap_err().to_string();
-    contains(&error, &["which batch-norm eps", "a retinanet_resnet50_fpn with 91 classes"]);
+    let parts =
+        ["which batch-norm eps", "a retinanet_resnet50_fpn with 91 classes", "batch_norm_eps`"];
+    contains(&error, &parts);
     assert_eq!(v1.batch_norm_eps(Some(0.0)).unwrap(), 0.0);
     assert_eq!(checkpoint(&retinanet(true, 91), &[]).batch_norm_eps(None).unwrap(), 1e-5);
     let own = [("config", r#"{"backbone": {"norm_eps": 0.001}}"#)];
@@ -178,6 +180,10 @@ fn the_batch_norm_eps_is_known_or_asked_for_but_never_guessed() {
     let converted = format!("eeacb38b{}", "0".repeat(56));
     let converted = checkpoint(&retinanet(false, 91), &[("source_sha256", &converted)]);
     assert_eq!(converted.batch_norm_eps(None).unwrap(), 0.0);
+    converted.check_batch_norm_eps(0.0).unwrap();
+    let error = converted.check_batch_norm_eps(1e-5).unwrap_err().to_string();
+    contains(&error, &["stated as 1e-5", "known by its hash) says 0.0"]);
+    v1.check_batch_norm_eps(0.5).unwrap();
 }
 
 #[test]

@@ -29,6 +29,19 @@ impl Checkpoint {
     ///
     /// Those of [`save_safetensors`].
     pub fn save(&self, output: impl AsRef<Path>) -> Result<()> {
+        self.save_with(output, [])
+    }
+
+    /// As [`save`](Self::save), with more metadata; where a key is there already, its value is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`save_safetensors`].
+    pub fn save_with(
+        &self,
+        output: impl AsRef<Path>,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<()> {
         let tensors: Vec<TensorData<'_>> = self
             .entries()
             .iter()
@@ -46,6 +59,7 @@ impl Checkpoint {
             metadata.insert("source_format".into(), self.format().to_string());
         }
         metadata.entry("format".into()).or_insert_with(|| "pt".into());
+        metadata.extend(more);
         save_safetensors(output, &tensors, &metadata)
     }
 }

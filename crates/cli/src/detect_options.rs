@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use retinanet::determinism::NUMERICS_VERSION;
 use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
 use retinanet::{DType, Detections, Detector, DetectorBuilder, Determinism};
 
+use crate::class_names::class_names;
 use crate::exit::{Failure, Outcome};
 use crate::voice::detail;
 
@@ -40,9 +41,8 @@ pub struct ModelOptions {
     #[arg(long, value_name = "NAME|PATH")]
     pub weights: Option<PathBuf>,
 
-    /// Which of torchvision's models the weights are, where the file does not tell
-    #[arg(long, value_enum)]
-    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub described: DescribeOptions,
 
     /// `deterministic`: equal bits everywhere, or an error; `fast`: whatever is fastest
     #[arg(long, value_enum, default_value_t = Mode::Deterministic)]
@@ -59,6 +59,46 @@ pub struct ModelOptions {
     /// CPU threads; no answer depends on it [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// What a weights file may leave unsaid about its model.
+#[derive(Debug, Clone, Args)]
+pub struct DescribeOptions {
+    /// Which of torchvision's models the weights are, where the file does not tell
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+
+    /// The batch norm's eps, where nothing tells it: 0 for models tuned from torchvision's
+    /// retinanet_resnet50_fpn with frozen batch norm, 1e-5 for those built with weights=None
+    #[arg(long, value_name = "EPS", value_parser = eps)]
+    pub batch_norm_eps: Option<f64>,
+
+    /// The names of the model's classes, as many as it has (in torchvision's models the first is
+    /// `__background__`): a text file with one a line, or names with commas between
+    #[arg(long, value_name = "FILE|NAME,..", value_hint = ValueHint::AnyPath)]
+    pub classes: Option<String>,
+}
+
+impl DescribeOptions {
+    /// Whether any is given.
+    pub fn is_any(&self) -> bool {
+        let Self { arch, batch_norm_eps, classes } = self;
+        arch.is_some() || batch_norm_eps.is_some() || classes.is_some()
+    }
+
+    /// The builder with these options set.
+    pub fn settings(&self, mut builder: DetectorBuilder) -> Outcome<DetectorBuilder> {
+        if let Some(arch) = self.arch {
+            builder = builder.architecture(arch.into());
+        }
+        if let Some(eps) = self.batch_norm_eps {
+            builder = builder.batch_norm_eps(eps);
+        }
+        if let Some(classes) = &self.classes {
+            builder = builder.categories(class_names(classes)?);
+        }
+        Ok(builder)
+    }
 }
 
 /// torchvision's two models.
@@ -123,8 +163,9 @@ impl DetectOptions {
         for label in &self.labels {
             let known = detector.categories();
             known.id_of(label).map_err(|error| {
-                let names = known.names().iter().filter(|name| *name != "N/A").skip(1);
-                let names: Vec<&str> = names.map(String::as_str).take(LABELS_SHOWN).collect();
+                let names = known.names().iter().map(String::as_str);
+                let names = names.filter(|name| !["N/A", "__background__"].contains(name));
+                let names: Vec<&str> = names.take(LABELS_SHOWN).collect();
                 Failure::usage(format!("{error}\nits labels: {}", names.join(", ")))
             })?;
         }
@@ -156,13 +197,10 @@ impl ModelOptions {
             Dtype::F16 => builder.dtype(DType::F16),
             Dtype::Bf16 => builder.dtype(DType::BF16),
         };
-        if let Some(arch) = self.arch {
-            builder = builder.architecture(arch.into());
-        }
         if let Some(threads) = self.threads {
             builder = builder.threads(threads);
         }
-        Ok(builder)
+        self.described.settings(builder)
     }
 }
 
@@ -178,6 +216,14 @@ fn about(detector: &Detector) -> String {
         environment.device,
         environment.threads
     )
+}
+
+/// What is added to a variance.
+fn eps(text: &str) -> Result<f64, String> {
+    let eps = text.parse::<f64>().ok().filter(|eps| (0.0..1.0).contains(eps));
+    eps.ok_or_else(|| {
+        "expected a number of at least 0 and less than 1; usual are 0 and 1e-5".to_owned()
+    })
 }
 
 /// Scores are between 0 and 1.

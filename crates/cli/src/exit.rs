@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
-use retinanet::weights::FetchError;
+use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
 
-use crate::limit_options::in_options;
+use crate::advice::in_options;
 use crate::voice::complain;
 
 /// How a command ended.
@@ -79,6 +79,9 @@ impl From<Error> for Failure {
         match error {
             Error::Label(_)
             | Error::Fetch(FetchError::UnknownCheckpoint { .. })
+            | Error::Identity(
+                IdentityError::UnknownBatchNormEps { .. } | IdentityError::OtherBatchNormEps { .. },
+            )
             | Error::Determinism(DeterminismError::Dtype { .. })
             | Error::Batch(BatchError::Exists { .. })
             | Error::Detector(

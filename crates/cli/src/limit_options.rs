@@ -4,14 +4,6 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use retinanet::image::{DecodeLimits, DecodeOptions};
 
-/// What the library's messages advise, and what a user of the command has in its place.
-const ADVICE: [(&str, &str); 4] = [
-    ("`DecodeLimits::max_file_bytes`", "`--max-file-bytes`"),
-    ("`DecodeLimits::max_pixels`", "`--max-pixels`"),
-    ("`DecodeLimits::max_memory_bytes`", "`--max-decode-memory`"),
-    (" (`DecodeOptions::accept_damaged_jpeg` decodes what is left)", ""),
-];
-
 /// Limits of the images that are read; no answer depends on them, only whether there is one.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
@@ -50,9 +42,4 @@ impl LimitOptions {
 
 fn positive() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(1..)
-}
-
-/// A message of the library, naming the command's options in place of its fields.
-pub fn in_options(message: &str) -> String {
-    ADVICE.iter().fold(message.to_owned(), |text, (field, option)| text.replace(field, option))
 }

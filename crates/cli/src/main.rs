@@ -1,7 +1,9 @@
 //! The `retinanet` command: arguments, progress, printing. What it does is in the library.
 
+mod advice;
 mod annotation_options;
 mod args;
+mod class_names;
 mod commands;
 mod detect_options;
 mod exit;

@@ -38,7 +38,7 @@
 //!
 //! # Which algorithm is part of the answer
 //!
-//! A 3x3 convolution of stride 1 over at least 16 input channels is computed as Winograd F(4x4, 3x3) with
+//! A 3x3 convolution of stride 1 from at least 16 channels to at least 16 is computed as Winograd F(4x4, 3x3) with
 //! the points 0, 1, -1, 2, -1/2 and infinity, with one chain over the input channels per position; all
 //! others directly. That choice depends on the weights' shape and the stride only: never on the machine,
 //! the image's size, the batch or the threads. Tiles start at each image's own (0, 0), so that a

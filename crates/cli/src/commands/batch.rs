@@ -11,11 +11,12 @@ use clap::ValueEnum;
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
 use retinanet::data::Shard;
 
+use crate::advice::in_options;
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
-use crate::limit_options::{LimitOptions, in_options};
+use crate::limit_options::LimitOptions;
 use crate::output::{PictureOptions, note};
 use crate::progress::Progress;
 use crate::voice::{complain, detail};

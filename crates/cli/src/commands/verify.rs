@@ -7,10 +7,11 @@ use retinanet::Detector;
 use retinanet::receipt::{Receipt, Verification};
 use serde_json::json;
 
+use crate::advice::in_options;
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{came_from_elsewhere, refuse_url_or_stdin};
-use crate::limit_options::{LimitOptions, in_options};
+use crate::limit_options::LimitOptions;
 use crate::output::{print_line, write_json};
 use crate::text::printable;
 

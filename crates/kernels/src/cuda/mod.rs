@@ -21,7 +21,7 @@ pub use driver::{Argument, Driver, Launch, Parameter};
 pub use map::Map;
 pub use memory::Gpu;
 pub use nvidia::{DeviceInfo, Nvidia};
-pub use source::{COMPILER_OPTIONS, compile, source};
+pub use source::{COMPILER_OPTIONS, compile, prepare, source};
 
 pub(crate) use items::{ITEMS, Item, Items, int};
 pub(crate) use map::plane;

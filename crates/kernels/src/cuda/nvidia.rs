@@ -91,10 +91,16 @@ impl Nvidia {
     /// Also loads these kernels: compiled now, or taken from the shelf.
     pub(crate) fn with(mut self, kernels: &Module, shelf: Option<&Path>) -> Result<Self> {
         let info = &self.info;
-        let ptx = kernels.compiled(info.capability, shelf)?;
+        let code = kernels.compiled(info.capability, shelf)?;
+        let code = match code.starts_with(b"\x7fELF") {
+            true => Ptx::from_binary(code),
+            false => Ptx::from_src(String::from_utf8_lossy(&code)),
+        };
         let context = self.stream.context();
-        let module = context.load_module(Ptx::from_src(ptx)).map_err(|error| match error.0 {
-            sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => CudaError::TooOld {
+        let module = context.load_module(code).map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+            | sys::CUresult::CUDA_ERROR_INVALID_IMAGE
+            | sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU => CudaError::TooOld {
                 what: "driver",
                 found: version(info.driver_version),
                 needs: "the CUDA version of the NVRTC installed",
@@ -237,18 +243,21 @@ impl Driver for Nvidia {
     }
 
     unsafe fn free(&self, pointer: u64) {
-        if self.bind().is_ok() {
-            // SAFETY: the caller's; the call waits for the work that still uses it. There is nothing to
-            // do where it fails: the GPU is lost, and its memory with it.
+        // The driver does not promise to wait for work that still uses it.
+        if self.synchronize().is_ok() {
+            // SAFETY: the caller's. There is nothing to do where it fails: the GPU is lost, and its memory
+            // with it.
             let _ = unsafe { result::free_sync(pointer) };
         }
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<()> {
         self.bind()?;
-        // SAFETY: the caller's; the driver has taken its copy of pageable memory when it returns.
+        // SAFETY: the caller's; `from` is borrowed until the stream is done with it. Most drivers have copied
+        // pageable memory by then, but where a GPU reads the host's memory itself, none promises that.
         unsafe { result::memcpy_htod_async(to, from, self.stream.cu_stream()) }
-            .map_err(|error| failed("cuMemcpyHtoD", error))
+            .map_err(|error| failed("cuMemcpyHtoD", error))?;
+        self.synchronize()
     }
 
     unsafe fn download(&self, from: u64, to: &mut [u8]) -> Result<()> {

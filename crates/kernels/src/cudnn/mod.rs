@@ -32,4 +32,4 @@ pub use group_norm::CudnnGroupNorm;
 pub use layers::{finish_convolution, max_pool2d_cudnn, relu_cudnn, upsample_nearest_add_cudnn};
 pub use map::Map;
 pub use nvidia::Cudnn;
-pub use source::{compile, source};
+pub use source::{compile, prepare, source};

@@ -25,6 +25,15 @@ pub fn compile(capability: (i32, i32)) -> Result<String> {
     module().compile(capability)
 }
 
+/// Compiles it for GPUs of this compute capability onto a shelf, as [`cuda::prepare`](crate::cuda::prepare)
+/// does the canonical kernels.
+///
+/// # Errors
+/// As there.
+pub fn prepare(capability: (i32, i32), shelf: &Path) -> Result<()> {
+    module().prepare(capability, shelf)
+}
+
 /// It as something to compile and keep.
 fn module() -> Module {
     Module { name: "retinanet_fast.cu", source: source() }

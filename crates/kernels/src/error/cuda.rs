@@ -54,6 +54,12 @@ pub enum CudaError {
         /// What the compiler says.
         log: String,
     },
+    /// Compiled kernels cannot be kept.
+    #[error("{file} cannot be written: see that its folder can be, and has room")]
+    Shelf {
+        /// Where they were to be.
+        file: String,
+    },
     /// A call to the driver failed.
     #[error(
         "{call}: {reason}; after a fault of the GPU this process cannot use it any more: start again"

@@ -16,7 +16,7 @@ use crate::device::{DType, Device};
 use crate::labels::Categories;
 use crate::model::{RetinaNet, RetinaNetConfig};
 use crate::ops::{Arithmetic, Level};
-use crate::weights::{Architecture, FetchOptions, Manifest};
+use crate::weights::{Architecture, Checkpoint, FetchOptions, Manifest};
 
 /// Builds a [`Detector`]. Only the weights are needed; everything else has a default.
 #[derive(Debug, Default)]
@@ -91,8 +91,17 @@ impl DetectorBuilder {
         self
     }
 
-    /// The names of the classes, index 0 being the background. Default: the file's own,
-    /// the manifest's, or COCO's for 91 classes.
+    /// The eps of the backbone's batch norm, which no weights file stores as a tensor: for weights of v1's
+    /// architecture of which neither the file nor the manifest nor the hash says it. It takes precedence over
+    /// the manifest; one that contradicts the file's own configuration, or what is known of a file that
+    /// torchvision publishes, is an error. At least 0 and less than 1.
+    pub fn batch_norm_eps(mut self, eps: f64) -> Self {
+        self.source.batch_norm_eps = Some(eps);
+        self
+    }
+
+    /// The names of the classes, as many as the model has; in torchvision's models index 0 is the
+    /// background. Default: the file's own, the manifest's, or COCO's for 91 classes.
     pub fn categories(mut self, categories: Categories) -> Self {
         self.source.categories = Some(categories);
         self
@@ -239,14 +248,32 @@ impl DetectorBuilder {
     /// [`ModelError`](crate::model::ModelError) for a configuration that makes no model.
     pub fn build_untrained(mut self) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
-        let config = source.config.clone().unwrap_or_else(|| match source.architecture {
+        source.check_eps()?;
+        let mut config = source.config.clone().unwrap_or_else(|| match source.architecture {
             Some(Architecture::RetinanetResnet50Fpn) => RetinaNetConfig::resnet50_fpn(),
             _ => RetinaNetConfig::resnet50_fpn_v2(),
         });
+        if let Some(eps) = source.batch_norm_eps {
+            config.backbone.batch_norm.eps = eps;
+        }
         let prepared = self.prepare(source.fetch.as_ref())?;
         let arithmetic = prepared.arithmetic(&self.determinism);
         let model = RetinaNet::with_arithmetic(&config, arithmetic, &self.determinism)?;
         self.around(model, source, prepared)
+    }
+
+    /// Writes the weights as a `.safetensors` file that describes itself: configuration, eps and class names
+    /// go into its metadata, so that a detector built from that file alone gives the same answers. Tensors
+    /// keep their bits and get torchvision's names. Returns the checkpoint that was read.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), but for what concerns the machine; also
+    /// [`WriteError`](crate::WriteError).
+    pub fn save_weights(mut self, output: impl AsRef<Path>) -> Result<Checkpoint> {
+        let source = std::mem::take(&mut self.source);
+        let mut described = source.describe()?;
+        self.apply_threshold(&mut described.config)?;
+        described.save(output)
     }
 
     fn apply_threshold(&self, config: &mut RetinaNetConfig) -> Result<()> {

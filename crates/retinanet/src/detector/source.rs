@@ -1,6 +1,6 @@
 //! From what the user names to a model: a file or a manifest's entry, its configuration, its names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::DetectorError;
 use crate::Result;
@@ -8,7 +8,8 @@ use crate::labels::Categories;
 use crate::model::{RetinaNetConfig, expected_tensors};
 use crate::weights::{
     Architecture, Checkpoint, ExpectedTensor, FetchOptions, FetchedFile, IdentifiedAs,
-    LoadedTensors, Manifest, ManifestCategories, ManifestEntry, fetch,
+    IdentityError, KnownModel, LoadedTensors, Manifest, ManifestCategories, ManifestEntry,
+    Source as FileSource, fetch,
 };
 
 /// What the user said about the weights.
@@ -21,6 +22,29 @@ pub(super) struct Source {
     pub(super) architecture: Option<Architecture>,
     pub(super) config: Option<RetinaNetConfig>,
     pub(super) categories: Option<Categories>,
+    pub(super) batch_norm_eps: Option<f64>,
+}
+
+/// What a checkpoint is, before its tensors are taken out.
+pub(super) struct Described {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) config: RetinaNetConfig,
+    pub(super) categories: Categories,
+}
+
+impl Described {
+    /// Writes it as a file that describes itself.
+    pub(super) fn save(self, output: impl AsRef<Path>) -> Result<Checkpoint> {
+        let Self { checkpoint, mut config, categories } = self;
+        config.categories = Some(categories.into());
+        // Checks all tensors before anything is written.
+        checkpoint.clone().load(&expected(&config)?)?;
+        let text = config.to_json()?;
+        // There is a limit to what is read back.
+        RetinaNetConfig::from_json(&text)?;
+        checkpoint.save_described(output, text)?;
+        Ok(checkpoint)
+    }
 }
 
 /// What a model is built from.
@@ -34,6 +58,14 @@ pub(super) struct Loaded {
 impl Source {
     /// Finds, reads and checks the weights.
     pub(super) fn load(self) -> Result<Loaded> {
+        let Described { checkpoint, config, categories } = self.describe()?;
+        let sha256 = checkpoint.sha256().to_owned();
+        Ok(Loaded { tensors: checkpoint.load(&expected(&config)?)?, config, categories, sha256 })
+    }
+
+    /// Finds and reads the weights, and says what they are.
+    pub(super) fn describe(self) -> Result<Described> {
+        self.check_eps()?;
         let (path, entry) = self.locate()?;
         let checkpoint = Checkpoint::open(&path.path)?;
         if path.sha256.as_ref().is_some_and(|expected| expected != checkpoint.sha256()) {
@@ -41,14 +73,35 @@ impl Source {
                 (path.sha256.unwrap_or_default(), checkpoint.sha256().to_owned());
             return Err(DetectorError::Changed { path: path.path, expected, found }.into());
         }
+        checkpoint.check_framework()?;
+        // A configuration of the user's own says all that the manifest would.
+        let unknown = entry.is_none() && self.config.is_none();
+        let entry = if unknown { self.known_by_hash(&checkpoint) } else { entry };
         let config = self.configure(&checkpoint, entry.as_ref())?;
         let categories = self.categories(&config, entry.as_ref())?;
-        let sha256 = checkpoint.sha256().to_owned();
-        let expected: Vec<ExpectedTensor> = expected_tensors(&config)?
-            .into_iter()
-            .map(|(name, shape)| ExpectedTensor::new(name, shape))
-            .collect();
-        Ok(Loaded { tensors: checkpoint.load(&expected)?, config, categories, sha256 })
+        Ok(Described { checkpoint, config, categories })
+    }
+
+    /// Refuses a stated eps that no batch norm has.
+    pub(super) fn check_eps(&self) -> Result<()> {
+        match self.batch_norm_eps {
+            Some(eps) if !(0.0..1.0).contains(&eps) => Err(DetectorError::Setting {
+                setting: "batch_norm_eps",
+                value: format!("{eps:?}"),
+                needs: "expected a number of at least 0 and less than 1; usual are 0 and 1e-5",
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The manifest's entry for a file that was given by its path, if the manifest has its whole hash.
+    fn known_by_hash(&self, checkpoint: &Checkpoint) -> Option<ManifestEntry> {
+        let manifest = self.manifest.clone().unwrap_or_else(Manifest::builtin);
+        let is = |source: &FileSource| {
+            source.sha256.is_full() && checkpoint.hashes().any(|hash| source.sha256.accepts(hash))
+        };
+        manifest.entries().iter().find(|entry| entry.sources.iter().any(is)).cloned()
     }
 
     fn locate(&self) -> Result<(Located, Option<ManifestEntry>)> {
@@ -81,7 +134,10 @@ impl Source {
         entry: Option<&ManifestEntry>,
     ) -> Result<RetinaNetConfig> {
         if let Some(config) = &self.config {
-            return Ok(config.clone());
+            return self.agreeing(checkpoint, config.clone(), "the configuration given");
+        }
+        if let Some(eps) = self.batch_norm_eps {
+            checkpoint.check_batch_norm_eps(eps)?;
         }
         let identity = checkpoint.identity();
         let path = || checkpoint.path().to_owned();
@@ -99,11 +155,12 @@ impl Source {
                 }
                 let text =
                     checkpoint.metadata().get("config").map(String::as_str).unwrap_or_default();
-                return named_in(path(), RetinaNetConfig::from_json(text));
+                let config = named_in(path(), RetinaNetConfig::from_json(text))?;
+                return self.agreeing(checkpoint, config, "its own configuration");
             }
             IdentifiedAs::RetinanetResnet50Fpn => Some(Architecture::RetinanetResnet50Fpn),
             IdentifiedAs::RetinanetResnet50FpnV2 => Some(Architecture::RetinanetResnet50FpnV2),
-            IdentifiedAs::Unknown { .. } => None,
+            _ => None,
         };
         let asked = self.architecture.or(entry.map(|entry| entry.model.architecture));
         if let (Some(asked), Some(found)) = (asked, found)
@@ -120,11 +177,33 @@ impl Source {
                 return Err(DetectorError::UnknownArchitecture { path: path(), reason }.into());
             }
         };
-        config.backbone.batch_norm.eps = checkpoint.batch_norm_eps(stated)?;
-        if let Some(classes) = identity.num_classes.filter(|_| entry.is_none()) {
-            config.num_classes = classes;
+        config.backbone.batch_norm.eps = match self.batch_norm_eps {
+            Some(eps) => eps,
+            None => checkpoint.batch_norm_eps(stated)?,
+        };
+        match entry.map(|entry| &entry.model) {
+            // Classes of a number that the file does not have are told when it is loaded.
+            Some(known) => apply(known, &mut config),
+            None => config.num_classes = identity.num_classes.unwrap_or(config.num_classes),
         }
         Ok(config)
+    }
+
+    /// A configuration that says its own eps, if none or the same was stated beside it.
+    fn agreeing(
+        &self,
+        checkpoint: &Checkpoint,
+        config: RetinaNetConfig,
+        known_from: &'static str,
+    ) -> Result<RetinaNetConfig> {
+        let known = config.backbone.batch_norm.eps;
+        match self.batch_norm_eps {
+            Some(stated) if stated != known => {
+                let path = checkpoint.path().to_owned();
+                Err(IdentityError::OtherBatchNormEps { path, stated, known, known_from }.into())
+            }
+            _ => Ok(config),
+        }
     }
 
     /// The names of the classes: the user's, the configuration's, the manifest's, torchvision's for
@@ -151,6 +230,22 @@ impl Source {
         check_categories(&categories, config)?;
         Ok(categories)
     }
+}
+
+/// The tensors that a configuration's model has.
+fn expected(config: &RetinaNetConfig) -> Result<Vec<ExpectedTensor>> {
+    let tensors = expected_tensors(config)?.into_iter();
+    Ok(tensors.map(|(name, shape)| ExpectedTensor::new(name, shape)).collect())
+}
+
+/// Sets what the manifest knows of a model, beside its architecture and its eps.
+fn apply(known: &KnownModel, config: &mut RetinaNetConfig) {
+    if let ManifestCategories::Names(names) = &known.categories {
+        config.num_classes = names.len();
+    }
+    let postprocess = &mut config.postprocess;
+    postprocess.score_thresh = known.score_thresh.unwrap_or(postprocess.score_thresh);
+    postprocess.nms_thresh = known.nms_thresh.unwrap_or(postprocess.nms_thresh);
 }
 
 /// A checkpoint on this machine, with the hash that was checked where it was fetched.

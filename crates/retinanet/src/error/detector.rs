@@ -49,7 +49,8 @@ pub enum DetectorError {
     },
     /// A number of category names that is not the model's number of classes.
     #[error(
-        "{names} category names were given for a model of {classes} classes (the background counts)"
+        "{names} category names were given for a model of {classes} classes{}",
+        background(*names, *classes)
     )]
     Categories {
         /// How many names.
@@ -91,4 +92,15 @@ pub enum DetectorError {
         /// What the system says.
         reason: String,
     },
+}
+
+/// What is most likely wrong with a list of names.
+fn background(names: usize, classes: usize) -> &'static str {
+    if names.checked_add(1) == Some(classes) {
+        " (the background counts: put `__background__` in front of them)"
+    } else if classes.checked_add(1) == Some(names) {
+        " (if the first of them is the background, leave it out: this model seems to have none)"
+    } else {
+        " (the background, where a model has one, counts)"
+    }
 }

@@ -75,22 +75,16 @@ impl Checkpoint {
 
     /// The batch-norm eps that belongs to these weights.
     ///
-    /// No weights file stores it as a tensor. In order: what its own metadata says
-    /// (`backbone.norm_eps` of `config`), what the caller states (from a manifest, say), what is
-    /// known of files that torchvision publishes, and 1e-5 for a `retinanet_resnet50_fpn_v2`, whose
-    /// norm is never frozen.
+    /// No weights file stores it as a tensor. In order: what its own metadata says (`config`), what
+    /// `stated` says (a manifest, say), what is known of files that torchvision publishes, and 1e-5 for a
+    /// `retinanet_resnet50_fpn_v2`, whose norm is never frozen.
     ///
     /// # Errors
     ///
     /// [`IdentityError::UnknownBatchNormEps`] when none of these says it: guessing would give
     /// detections that are slightly wrong everywhere.
     pub fn batch_norm_eps(&self, stated: Option<f64>) -> Result<f64> {
-        let config = self.metadata().get(CONFIG_KEY);
-        let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        let own = config.as_ref().and_then(|config| config.pointer("/backbone/norm_eps")?.as_f64());
-        let hashes = [Some(self.sha256()), self.source_sha256()];
-        let published = || hashes.into_iter().flatten().find_map(published_eps);
-        if let Some(eps) = own.or(stated).or_else(published) {
+        if let Some(eps) = self.own_eps().or(stated).or_else(|| self.published_eps()) {
             return Ok(eps);
         }
         let identity = self.identity();
@@ -104,6 +98,69 @@ impl Checkpoint {
         }
     }
 
+    /// Checks that the file does not contradict a batch-norm eps that its user states.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::OtherBatchNormEps`] if its own metadata, or what is known of a file that
+    /// torchvision publishes, says another.
+    pub fn check_batch_norm_eps(&self, stated: f64) -> Result<()> {
+        let known = [
+            (self.own_eps(), "its own configuration"),
+            (self.published_eps(), "the one who published it (it is known by its hash)"),
+        ];
+        for (known, known_from) in known {
+            if let Some(known) = known.filter(|&known| known != stated) {
+                let path = self.path().to_path_buf();
+                return Err(
+                    IdentityError::OtherBatchNormEps { path, stated, known, known_from }.into()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What its own metadata says, in either of the two forms that a configuration has.
+    fn own_eps(&self) -> Option<f64> {
+        let config = self.metadata().get(CONFIG_KEY)?;
+        let config = serde_json::from_str::<serde_json::Value>(config).ok()?;
+        let forms = ["/backbone/norm_eps", "/model/backbone/batch_norm/eps"];
+        forms.iter().find_map(|form| config.pointer(form)?.as_f64())
+    }
+
+    /// What is known of the file by its hash.
+    fn published_eps(&self) -> Option<f64> {
+        self.hashes().find_map(published_eps)
+    }
+
+    /// Its sha256, and that of the file it was converted from.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = &str> {
+        [Some(self.sha256()), self.source_sha256()].into_iter().flatten()
+    }
+
+    /// Refuses a RetinaNet of another framework.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::OtherFramework`].
+    pub(crate) fn check_framework(&self) -> Result<()> {
+        match self.identity().architecture {
+            IdentifiedAs::OtherFramework(framework) => Err(IdentityError::OtherFramework {
+                path: self.path().to_path_buf(),
+                framework: framework.as_str(),
+                differences: framework.differences(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes it as safetensors with torchvision's names, and with a configuration in its metadata, so
+    /// that it describes itself.
+    pub(crate) fn save_described(&self, output: impl AsRef<Path>, config: String) -> Result<()> {
+        Ok(self.file.save_with(output, [(CONFIG_KEY.to_owned(), config)])?)
+    }
+
     /// Takes exactly the tensors of a model out of the checkpoint, as f32.
     ///
     /// Batch norm's `num_batches_tracked` may be there or not; it says nothing about inference.
@@ -111,8 +168,9 @@ impl Checkpoint {
     /// # Errors
     ///
     /// Those of [`retinanet_checkpoint::Checkpoint::load_with`]; a mismatch also says what the file
-    /// seems to be.
+    /// seems to be. [`IdentityError::OtherFramework`] for a RetinaNet that is not torchvision's.
     pub fn load(self, expected: &[ExpectedTensor]) -> Result<LoadedTensors> {
+        self.check_framework()?;
         let rules = LoadRules {
             may_ignore: &|name| {
                 let counter = name.ends_with(".num_batches_tracked");

@@ -5,6 +5,8 @@ use std::fmt;
 
 use retinanet_checkpoint::{Checkpoint, ExpectedTensor, Mismatch, Shapes};
 
+use super::framework::Framework;
+
 /// The architecture a checkpoint belongs to, told from its tensors' names and shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub enum IdentifiedAs {
     RetinanetResnet50FpnV2,
     /// Its own metadata describes it under the key `config`.
     SelfDescribed,
+    /// A RetinaNet of another framework, which is not loaded: it computes otherwise.
+    OtherFramework(Framework),
     /// Anything else.
     Unknown {
         /// The first thing that differs from the two known ones.
@@ -68,7 +72,9 @@ impl Identity {
             .zip(anchors_per_location)
             .filter(|(channels, anchors)| channels % anchors == 0)
             .map(|(channels, anchors)| channels / anchors);
-        let architecture = if self_described {
+        let architecture = if let Some(framework) = Framework::recognise(shapes.keys().copied()) {
+            IdentifiedAs::OtherFramework(framework)
+        } else if self_described {
             IdentifiedAs::SelfDescribed
         } else {
             torchvision_model(shapes)
@@ -113,6 +119,9 @@ impl fmt::Display for Identity {
             IdentifiedAs::RetinanetResnet50Fpn => f.write_str("a retinanet_resnet50_fpn")?,
             IdentifiedAs::RetinanetResnet50FpnV2 => f.write_str("a retinanet_resnet50_fpn_v2")?,
             IdentifiedAs::SelfDescribed => f.write_str("a self-described model")?,
+            IdentifiedAs::OtherFramework(framework) => {
+                write!(f, "a RetinaNet of {framework}, which computes otherwise")?;
+            }
             IdentifiedAs::Unknown { reason } => write!(f, "another model ({reason})")?,
         }
         match self.num_classes {

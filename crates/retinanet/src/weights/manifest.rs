@@ -29,6 +29,10 @@ pub struct KnownModel {
     pub norm_eps: Option<f64>,
     /// The names of its classes.
     pub categories: ManifestCategories,
+    /// The score threshold its publisher uses; `None` for torchvision's.
+    pub score_thresh: Option<f64>,
+    /// The threshold of non-maximum suppression its publisher uses; `None` for torchvision's.
+    pub nms_thresh: Option<f64>,
     /// What its publisher measured.
     pub reference: Option<Reference>,
 }
@@ -63,7 +67,7 @@ impl Architecture {
 pub enum ManifestCategories {
     /// torchvision's 91 names (`"coco_v1"`).
     CocoV1,
-    /// A list; index 0 is the background.
+    /// A list, as long as the model has classes; in torchvision's models index 0 is the background.
     Names(Vec<String>),
 }
 
@@ -85,6 +89,8 @@ pub struct ModelRow {
     architecture: Architecture,
     norm_eps: Option<f64>,
     categories: CategoriesRow,
+    score_thresh: Option<f64>,
+    nms_thresh: Option<f64>,
     reference: Option<Reference>,
 }
 
@@ -107,6 +113,11 @@ impl ManifestModel for KnownModel {
         if row.reference.as_ref().is_some_and(|r| !(0.0..=100.0).contains(&r.box_ap)) {
             return Err("box_ap is a percentage, 0 to 100".to_owned());
         }
+        for (key, value) in [("score_thresh", row.score_thresh), ("nms_thresh", row.nms_thresh)] {
+            if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                return Err(format!("{key} must be 0 to 1"));
+            }
+        }
         let categories = match row.categories {
             CategoriesRow::Known(known) if known == "coco_v1" => ManifestCategories::CocoV1,
             CategoriesRow::Known(known) => {
@@ -119,8 +130,8 @@ impl ManifestModel for KnownModel {
             }
             CategoriesRow::Names(names) => ManifestCategories::Names(names),
         };
-        let ModelRow { architecture, norm_eps, reference, .. } = row;
-        Ok(Self { architecture, norm_eps, categories, reference })
+        let ModelRow { architecture, norm_eps, score_thresh, nms_thresh, reference, .. } = row;
+        Ok(Self { architecture, norm_eps, categories, score_thresh, nms_thresh, reference })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod convert;
+mod framework;
 mod identity;
 mod manifest;
 mod names;
@@ -13,6 +14,7 @@ mod names;
 pub use crate::error::IdentityError;
 pub use checkpoint::Checkpoint;
 pub use convert::convert;
+pub use framework::Framework;
 pub use identity::{IdentifiedAs, Identity};
 pub use manifest::{
     Architecture, BUILTIN_MANIFEST, KnownModel, Manifest, ManifestCategories, ManifestEntry,

@@ -1,5 +1,7 @@
 //! Tensor names: torchvision's current ones, and two older or foreign spellings as data.
 
+use super::framework::Framework;
+
 /// Which spelling a checkpoint's names follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,7 +12,7 @@ pub enum Naming {
     TorchvisionOld,
     /// The names of the hub mirror `ferrotorch/retinanet_resnet50_fpn`: `fpn.lateral3`, ...
     HubMirror,
-    /// No RetinaNet names; they are kept as they are.
+    /// No names of torchvision's RetinaNet; they are kept as they are.
     Unrecognised,
 }
 
@@ -94,6 +96,9 @@ impl Rule {
 impl Naming {
     /// Recognises the spelling from the names that exist, which have no wrappers.
     pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        if Framework::recognise(names.clone()).is_some() {
+            return Self::Unrecognised;
+        }
         let any = |test: &dyn Fn(&str) -> bool| names.clone().any(test);
         let current = any(&|name| name.starts_with("backbone.body.") || name.starts_with("head."));
         let mirror = any(&|name| {

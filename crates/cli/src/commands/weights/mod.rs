@@ -7,9 +7,10 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueHint};
+use retinanet::Detector;
 use retinanet::weights::{Manifest, Pin, convert, fetch};
 
-use crate::detect_options::fetch_options;
+use crate::detect_options::{DescribeOptions, fetch_options};
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
 use crate::output::print_line;
@@ -39,8 +40,16 @@ enum Action {
         name: String,
     },
     /// Writes any readable checkpoint as .safetensors, with torchvision's tensor names
-    #[command(after_help = "Example:\n  retinanet weights convert model.pth model.safetensors")]
+    ///
+    /// With any of the options, what they say and everything else about the model is stored in the
+    /// file's metadata, after a check that the weights fit: the new file needs no options.
+    #[command(
+        after_help = "Examples:\n  retinanet weights convert model.pth model.safetensors\n  \
+        retinanet weights convert --batch-norm-eps 0 --classes names.txt tuned.pth tuned.safetensors"
+    )]
     Convert {
+        #[command(flatten)]
+        described: DescribeOptions,
         /// A .safetensors or .pth file
         #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
         input: PathBuf,
@@ -59,8 +68,14 @@ pub fn run(args: Args) -> Outcome {
     match args.action {
         Action::List(args) => list::run(&args),
         Action::Fetch { name } => fetch_named(&name),
-        Action::Convert { input, output } => {
-            let read = interrupt::finish(|| convert(&input, &output))?;
+        Action::Convert { described, input, output } => {
+            // What is no file is for `convert` to say: names of the manifest are fetched, not converted.
+            let read = if described.is_any() && input.exists() {
+                let builder = described.settings(Detector::builder().weights(&input))?;
+                interrupt::finish(|| builder.save_weights(&output))?
+            } else {
+                interrupt::finish(|| convert(&input, &output))?
+            };
             let (count, bytes) = (read.tensors().len(), read.file_size());
             let message = format!(
                 "{output:?}: {count} tensors of {input:?} ({}, {})",

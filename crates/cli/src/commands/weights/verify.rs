@@ -6,7 +6,8 @@ use clap::ValueHint;
 use retinanet::weights::{Checkpoint, Manifest};
 use retinanet::{Detector, Error};
 
-use crate::detect_options::Arch;
+use crate::advice::in_options;
+use crate::detect_options::DescribeOptions;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::print_line;
 use crate::text::one_line;
@@ -22,9 +23,8 @@ pub(super) struct Args {
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
 
-    /// Which of torchvision's models it is, where the file does not tell
-    #[arg(long, value_enum)]
-    arch: Option<Arch>,
+    #[command(flatten)]
+    described: DescribeOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -51,10 +51,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some((entry.name.clone(), source.sha256.is_full()))
     });
     drop(checkpoint);
-    let mut builder = Detector::builder().weights(&args.file);
-    if let Some(arch) = args.arch {
-        builder = builder.architecture(arch.into());
-    }
+    let builder = args.described.settings(Detector::builder().weights(&args.file))?;
     let detector = match builder.build() {
         Ok(detector) => detector,
         Err(error) => return no(&error),
@@ -78,5 +75,5 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn no(error: &Error) -> Outcome {
-    Err(Failure::Told { exit: Exit::CheckFailed, message: error.to_string() })
+    Err(Failure::Told { exit: Exit::CheckFailed, message: in_options(&error.to_string()) })
 }

@@ -27,13 +27,26 @@ fn problem_with(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_builtin_manifest_names_both_coco_checkpoints_and_the_demo() {
+fn the_builtin_manifest_names_coco_s_and_deepforest_s_checkpoints_and_the_demo() {
     let manifest = Manifest::builtin();
     let names: Vec<&str> = manifest.entries().iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(
         names,
-        ["retinanet_resnet50_fpn.coco_v1", "retinanet_resnet50_fpn_v2.coco_v1", "person_r18"]
+        [
+            "retinanet_resnet50_fpn.coco_v1",
+            "retinanet_resnet50_fpn_v2.coco_v1",
+            "deepforest_tree",
+            "deepforest_bird",
+            "person_r18"
+        ]
     );
+    for (name, class) in [("deepforest_tree", "Tree"), ("deepforest_bird", "Bird")] {
+        let entry = manifest.get(name).unwrap();
+        assert_eq!(entry.model.categories, ManifestCategories::Names(vec![class.to_owned()]));
+        assert_eq!((entry.model.score_thresh, entry.model.nms_thresh), (Some(0.1), Some(0.05)));
+        assert_eq!(entry.licence, "MIT");
+        assert!(entry.sources.iter().all(|source| source.sha256.is_full()));
+    }
     let v1 = manifest.get(names[0]).unwrap();
     assert_eq!(v1.model.architecture, Architecture::RetinanetResnet50Fpn);
     assert_eq!((v1.model.norm_eps, v1.model.reference.as_ref().unwrap().box_ap), (Some(0.0), 36.4));
@@ -73,6 +86,10 @@ fn every_wrong_field_is_named() {
     assert!(problem_with("licence", "license").contains("license"));
     assert!(problem_with("1e-5", "-1.0").contains("norm_eps"));
     assert!(problem_with("1e-5", "nan").contains("norm_eps"));
+    for key in ["score_thresh", "nms_thresh"] {
+        let threshold = format!("licence = \"MIT\"\n{key} = 1.5");
+        assert!(problem_with("licence = \"MIT\"", &threshold).contains(key));
+    }
     assert!(problem_with("[\"__background__\", \"cat\"]", "\"coco_v9\"").contains("coco_v1"));
     assert!(problem_with("retinanet_resnet50_fpn_v2", "yolo").contains("yolo"));
     let reference = "licence = \"MIT\"\nreference = { dataset = \"COCO\", box_ap = 101.0 }";
