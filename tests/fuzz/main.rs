@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use retinanet::receipt::Receipt;
 use retinanet::eval::{CocoDetection, GroundTruth};
-use retinanet::image::{DecodeLimits, DecodeOptions};
+use retinanet::image::{DecodeLimits, DecodeOptions, ImageRows};
 use retinanet::model::RetinaNetConfig;
 use retinanet::weights::{Checkpoint, Manifest};
 use retinanet::{Detections, Image};
@@ -110,7 +110,8 @@ fn json(bytes: &[u8]) {
     }
 }
 
-/// An image file, strictly and leniently, with limits that a small file can break.
+/// An image file, strictly and leniently, with limits that a small file can break; and row by row, with the
+/// same pixels.
 fn image(bytes: &[u8]) {
     let limits =
         DecodeLimits { max_file_bytes: 1 << 20, max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
@@ -118,9 +119,19 @@ fn image(bytes: &[u8]) {
     for lenient in [false, true] {
         options.accept_damaged_jpeg = lenient;
         options.apply_exif_orientation = !lenient;
-        if let Ok(image) = Image::decode_with(bytes, "input", &options) {
+        let image = Image::decode_with(bytes, "input", &options);
+        if let Ok(image) = &image {
             assert!(image.width() * image.height() <= 1 << 20);
             assert_eq!(image.as_rgb8().len(), image.width() * image.height() * 3);
+        }
+        let Ok(mut rows) = ImageRows::decode(bytes, "input", &options) else { continue };
+        for top in (0..rows.height()).step_by(7) {
+            let (width, bottom) = (rows.width(), rows.height().min(top + 7));
+            let Ok(some) = rows.rows(top..bottom) else { break };
+            assert_eq!(some.len(), (bottom - top) * width * 3);
+            if let Ok(image) = &image {
+                assert!(some == &image.as_rgb8()[top * width * 3..bottom * width * 3]);
+            }
         }
     }
 }

@@ -12,4 +12,5 @@ mod layers;
 mod names;
 mod readme;
 mod small_forward;
+mod tiles;
 mod vectors;

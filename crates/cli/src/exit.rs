@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
+use retinanet::image::ImageError;
 use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
 
@@ -84,6 +85,7 @@ impl From<Error> for Failure {
             )
             | Error::Determinism(DeterminismError::Dtype { .. })
             | Error::Batch(BatchError::Exists { .. })
+            | Error::Image(ImageError::Tiles { .. })
             | Error::Detector(
                 DetectorError::NoWeights
                 | DetectorError::UnknownWeights { .. }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use retinanet::data::Listing;
-use retinanet::image::{DecodeLimits, DecodeOptions};
+use retinanet::image::{DecodeLimits, DecodeOptions, ImageRows, Tiling};
 use retinanet::receipt::Receipt;
 use retinanet::weights::{Error, FetchError, fetch_content};
 use retinanet::{Detector, Image};
@@ -116,6 +116,31 @@ impl Input<'_> {
         Ok(match self.content {
             None => Image::open_with(&self.path, options)?,
             Some(content) => Image::decode_with(content, &self.name(), options)?,
+        })
+    }
+
+    /// Its rows, decoded as they are asked for.
+    pub fn rows(&self, options: &DecodeOptions) -> Outcome<ImageRows<'_>> {
+        Ok(match self.content {
+            None => ImageRows::open(&self.path, options)?,
+            Some(content) => ImageRows::decode(content, &self.name(), options)?,
+        })
+    }
+
+    /// Detects in it window by window, on record.
+    pub fn tiled_receipt(
+        &self,
+        detector: &Detector,
+        tiling: &Tiling,
+        limits: &DecodeLimits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Outcome<Receipt> {
+        let path = &self.path;
+        Ok(match self.content {
+            None => Receipt::create_tiled(detector, path, tiling, limits, progress)?,
+            Some(content) => {
+                Receipt::create_tiled_from_bytes(detector, path, content, tiling, limits, progress)?
+            }
         })
     }
 

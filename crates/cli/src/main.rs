@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod svg;
 mod text;
+mod tile_options;
 mod voice;
 
 use std::process::ExitCode;

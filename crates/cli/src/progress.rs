@@ -38,10 +38,24 @@ impl Progress {
     /// One more step is done.
     pub fn step(&mut self) {
         self.bar.inc(1);
+        self.show();
+    }
+
+    fn show(&mut self) {
         if !self.shown && !is_quiet() && self.started.elapsed() > PATIENCE {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.shown = true;
         }
+    }
+
+    /// `done` of `total` steps are done; from the first on, where they become fewer.
+    pub fn at(&mut self, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        if (done as u64) < self.bar.position() {
+            self.bar.reset();
+        }
+        self.bar.set_position(done as u64);
+        self.show();
     }
 
     /// `count` steps were done before; they do not count for the rate.

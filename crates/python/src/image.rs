@@ -33,9 +33,10 @@ impl Image {
     #[staticmethod]
     fn from_array(array: PyReadonlyArray3<'_, u8>) -> PyResult<Self> {
         let [height, width, _] = *array.shape() else { unreachable!("three dimensions") };
+        // `as_slice` would also give Fortran's order, as it lies in memory.
         let pixels = match array.as_slice() {
-            Ok(contiguous) => contiguous.to_vec(),
-            Err(_) => array.as_array().iter().copied().collect(),
+            Ok(rows) if array.is_c_contiguous() => rows.to_vec(),
+            _ => array.as_array().iter().copied().collect(),
         };
         let image = retinanet::Image::from_rgb8(width, height, pixels).map_err(raised)?;
         Ok(Self(Arc::new(image)))

@@ -24,7 +24,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`Detector`] | the entry: weights in, [`Detections`] out |
-//! | [`image`] | decode, transform to the network's input; masks and drawings of what was found |
+//! | [`image`] | decode, whole or by rows; tiles; transform to the network's input; masks of what was found |
 //! | [`weights`] | find, fetch, read, check and convert checkpoints |
 //! | [`model`] | configuration, layers, [`RetinaNet`](model::RetinaNet) |
 //! | [`ops`] | the layers: shapes and packed weights over the kernels |

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use clap::ValueHint;
 use retinanet::batch::Record;
-use retinanet::image::DecodeOptions;
+use retinanet::image::{DecodeOptions, ImageRows, Tiling};
+use retinanet::receipt::Receipt;
 use retinanet::{Detections, Detector};
 
 use crate::detect_options::DetectOptions;
@@ -16,6 +17,7 @@ use crate::limit_options::LimitOptions;
 use crate::output::{Align, OutputPaths, PictureOptions, RecordFile, Table, check_target, print};
 use crate::progress::Progress;
 use crate::text::one_line;
+use crate::tile_options::{TileOptions, check_suits};
 use crate::voice::{complain, detail};
 
 /// Finds objects in images
@@ -50,6 +52,9 @@ pub struct Args {
     pub receipt: Option<PathBuf>,
 
     #[command(flatten)]
+    pub tiles: TileOptions,
+
+    #[command(flatten)]
     pub limits: LimitOptions,
 }
 
@@ -60,6 +65,7 @@ const EXAMPLES: &str = "Examples:
   retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
   retinanet detect https://example.org/photo.jpg          # says the --sha256 to pin it by
   curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
+  retinanet detect --tiles 800 --overlap 0.25 --max-pixels 400000000 satellite.tif
 
 Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
 b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The image from standard
@@ -86,22 +92,30 @@ pub fn run(args: Args) -> Outcome {
             "--json and --csv write to the same place; give one another file",
         ));
     }
-    let decode = args.limits.decode();
+    let (decode, tiling) = (args.limits.decode(), args.tiles.tiling()?);
     let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes, args.sha256.as_deref())?;
     let detector = args.detect.detector()?;
+    if let Some(tiling) = &tiling {
+        check_suits(tiling, &detector)?;
+    }
     let images = (0..inputs.len()).map(|index| inputs.get(index).relative);
     args.pictures.begin(detector.categories(), images)?;
     let mut outputs =
         [RecordFile::json(args.json.as_deref()), RecordFile::csv(args.csv.as_deref())];
     let mut push = |record: Record| outputs.iter_mut().try_for_each(|file| file.push(&record));
     let table = args.json.as_deref() != stdout && args.csv.as_deref() != stdout;
-    let mut progress = Progress::new(inputs.len() as u64, "images");
+    let unit = if tiling.is_some() { "windows" } else { "images" };
+    let mut progress = Progress::new(inputs.len() as u64, unit);
     let mut exit = Exit::Done;
     for index in 0..inputs.len() {
         let input = inputs.get(index);
         let name = input.name();
         let started = Instant::now();
-        match one(&detector, &args, &input, &decode) {
+        let answer = match &tiling {
+            None => one(&detector, &args, &input, &decode),
+            Some(tiling) => one_tiled(&detector, &args, &input, &decode, tiling, &mut progress),
+        };
+        match answer {
             Ok(found) => {
                 let seconds = started.elapsed().as_secs_f64();
                 progress.around(|| detail(|| format!("{} in {seconds:.2} s", one_line(&name))));
@@ -117,7 +131,9 @@ pub fn run(args: Args) -> Outcome {
             }
             Err(gone) => return Err(gone),
         }
-        progress.step();
+        if tiling.is_none() {
+            progress.step();
+        }
     }
     for file in outputs {
         file.finish()?;
@@ -135,16 +151,46 @@ fn one(
     let image = input.image(decode)?;
     let all = match &args.receipt {
         None => detector.detect(&image)?,
-        Some(folder) => {
-            let receipt = input.receipt(detector, &decode.limits)?;
-            let to = OutputPaths::new(folder).beside(input.relative, ".receipt.json")?;
-            interrupt::finish(|| receipt.save(to))?;
-            receipt.detections().clone()
-        }
+        Some(folder) => save_receipt(folder, input, &input.receipt(detector, &decode.limits)?)?,
     };
     let found = args.detect.select(&all)?;
     args.pictures.write(input.relative, &image, &found)?;
     Ok(found)
+}
+
+/// As [`one`], window by window. The image is in memory whole only where it is drawn on.
+fn one_tiled(
+    detector: &Detector,
+    args: &Args,
+    input: &Input<'_>,
+    decode: &DecodeOptions,
+    tiling: &Tiling,
+    progress: &mut Progress,
+) -> Outcome<Detections> {
+    let image = if args.pictures.is_empty() { None } else { Some(input.image(decode)?) };
+    let mut watch = |done: usize, total: usize| progress.at(done, total);
+    let all = match (&args.receipt, &image) {
+        (None, None) => detector.detect_tiled_with(input.rows(decode)?, tiling, &mut watch)?,
+        (None, Some(image)) => {
+            detector.detect_tiled_with(ImageRows::of(image), tiling, &mut watch)?
+        }
+        (Some(folder), _) => {
+            let receipt = input.tiled_receipt(detector, tiling, &decode.limits, &mut watch)?;
+            save_receipt(folder, input, &receipt)?
+        }
+    };
+    let found = args.detect.select(&all)?;
+    if let Some(image) = &image {
+        args.pictures.write(input.relative, image, &found)?;
+    }
+    Ok(found)
+}
+
+/// Writes a receipt beside the other outputs, and returns what was found.
+fn save_receipt(folder: &Path, input: &Input<'_>, receipt: &Receipt) -> Outcome<Detections> {
+    let to = OutputPaths::new(folder).beside(input.relative, ".receipt.json")?;
+    interrupt::finish(|| receipt.save(to))?;
+    Ok(receipt.detections().clone())
 }
 
 fn as_table(name: &str, found: &Detections) -> String {

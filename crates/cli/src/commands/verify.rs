@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{came_from_elsewhere, refuse_url_or_stdin};
 use crate::limit_options::LimitOptions;
 use crate::output::{print_line, write_json};
+use crate::progress::Progress;
 use crate::text::printable;
 
 /// Re-runs a receipt and compares bit for bit
@@ -73,8 +74,11 @@ pub fn run(args: Args) -> Outcome {
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }
-    let verification =
-        receipt.verify_within(builder, args.image.as_deref(), &args.limits.limits())?;
+    let mut progress = Progress::new(1, "windows");
+    let mut watch = |done: usize, total: usize| progress.at(done, total);
+    let (image, limits) = (args.image.as_deref(), args.limits.limits());
+    let verification = receipt.verify_watched(builder, image, &limits, &mut watch)?;
+    drop(progress);
     let exit = if verification.is_same() { Exit::Done } else { Exit::CheckFailed };
     let told = match &args.json {
         Some(path) => write_json(path, &as_json(&verification)),

@@ -57,6 +57,11 @@ impl PictureOptions {
         kinds.iter().filter(|(_, made)| *made).map(|(kind, _)| (*kind).to_owned()).collect()
     }
 
+    /// Whether none is made.
+    pub fn is_empty(&self) -> bool {
+        self.kinds().is_empty()
+    }
+
     /// Before the first image: refuses images whose files would meet, and writes `classes.txt`.
     pub fn begin<'a>(
         &self,

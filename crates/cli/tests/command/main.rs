@@ -10,6 +10,7 @@ mod receipts;
 mod stdin;
 mod tables;
 mod tampering;
+mod tiles;
 mod url;
 mod usage;
 mod voice;

@@ -8,6 +8,7 @@ mod cudnn;
 mod engine;
 mod profile;
 mod source;
+mod tiled;
 mod trace;
 
 use std::borrow::Borrow;

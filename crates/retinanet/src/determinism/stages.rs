@@ -8,7 +8,8 @@ use crate::Result;
 /// Digests of the stages of one image, in the order in which they are computed.
 ///
 /// The names the library uses: `decoded`, `input`, `C3`..`C5`, `P3`..`P7` (the levels the model
-/// returns), `logits/P3`.., `regression/P3`.., and `detections`.
+/// returns), `logits/P3`.., `regression/P3`.., and `detections`. Of a picture in tiles: `decoded`,
+/// `window/0`.., `detections`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<Stage>", try_from = "Vec<Stage>")]
 pub struct StageDigests {

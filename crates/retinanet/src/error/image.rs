@@ -191,4 +191,30 @@ pub enum ImageError {
         /// Its height.
         other_height: usize,
     },
+    /// Tiles that cannot be laid out.
+    #[error("tiles: `{field}` is {value}; {expected}")]
+    Tiles {
+        /// The field of `Tiling`.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// Rows that are not there, or not any more.
+    #[error(
+        "rows {start} to {end} of image {name:?} were asked for, which has {height}, and of which those above row {first} are forgotten; ask for rows from the top downwards"
+    )]
+    Rows {
+        /// The image.
+        name: String,
+        /// The first row asked for.
+        start: usize,
+        /// The row after the last one asked for.
+        end: usize,
+        /// The image's height.
+        height: usize,
+        /// The first row that is still there.
+        first: usize,
+    },
 }

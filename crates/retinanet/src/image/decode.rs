@@ -91,23 +91,30 @@ impl Image {
 
 /// A file's content, if it is no larger than `limit`; `name` is for messages.
 pub(crate) fn read_file(path: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
+    check_file(path, name, limit)?;
     let unreadable = |source| ImageError::Read { name: name.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // A growing file may hold more than its metadata says.
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Checks that there is a regular file of no more than `limit` bytes, before it is opened: opening a
+/// pipe would wait for a writer.
+pub(crate) fn check_file(path: &Path, name: &str, limit: u64) -> Result<(), ImageError> {
+    let metadata = std::fs::metadata(path)
+        .map_err(|source| ImageError::Read { name: name.to_owned(), source })?;
     if metadata.is_dir() {
         return Err(ImageError::IsFolder { name: name.to_owned() });
     }
-    // Asked before opening: opening a pipe would wait for a writer.
     if !metadata.is_file() {
         return Err(ImageError::NotAFile { name: name.to_owned() });
     }
     if metadata.len() > limit {
         return Err(ImageError::FileTooLarge { name: name.to_owned(), limit });
     }
-    // A growing file may hold more than its metadata says.
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
+    Ok(())
 }
 
 /// Every format but JPEG, by the `image` crate.
@@ -171,7 +178,8 @@ fn to_rgb8(pixels: DynamicImage) -> Option<Vec<u8>> {
     })
 }
 
-fn translate(
+/// The `image` crate's errors in this crate's words.
+pub(super) fn translate(
     error: ::image::ImageError,
     format: ImageFormat,
     name: &str,

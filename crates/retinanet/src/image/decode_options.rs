@@ -65,18 +65,32 @@ impl Checks<'_> {
         height: usize,
         bytes_per_pixel: u64,
     ) -> Result<(), ImageError> {
+        self.check_sides(width, height)?;
+        let pixels = (width as u64).saturating_mul(height as u64);
+        self.check_memory(pixels.saturating_mul(bytes_per_pixel))
+    }
+
+    /// Holds a header's sides against the limits.
+    pub(super) fn check_sides(&self, width: usize, height: usize) -> Result<(), ImageError> {
         let name = self.name.to_owned();
         let (width, height) = (width as u64, height as u64);
         let pixels = width.saturating_mul(height);
-        let DecodeLimits { max_pixels, max_memory_bytes, .. } = *self.limits;
+        let limit = self.limits.max_pixels;
         if pixels == 0 {
             Err(ImageError::ZeroSide { name, width, height })
-        } else if pixels > max_pixels {
-            Err(ImageError::TooManyPixels { name, width, height, limit: max_pixels })
-        } else if pixels.saturating_mul(bytes_per_pixel) > max_memory_bytes {
-            Err(ImageError::TooMuchMemory { name, limit: max_memory_bytes })
+        } else if pixels > limit {
+            Err(ImageError::TooManyPixels { name, width, height, limit })
         } else {
             Ok(())
         }
+    }
+
+    /// Holds what decoding takes in memory against the limits.
+    pub(super) fn check_memory(&self, bytes: u64) -> Result<(), ImageError> {
+        let limit = self.limits.max_memory_bytes;
+        if bytes > limit {
+            return Err(ImageError::TooMuchMemory { name: self.name.to_owned(), limit });
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod box_coder;
 mod boxes;
 mod config;
 mod level_shape;
+mod merge;
 mod nms;
 mod plain;
 #[cfg(feature = "cuda")]
@@ -20,6 +21,7 @@ mod tests;
 pub use blocked::BlockedLevel;
 pub use boxes::{ImageSizes, ScoredBox};
 pub use config::PostprocessConfig;
+pub(crate) use merge::Merger;
 pub use plain::LevelOutput;
 #[cfg(feature = "cuda")]
 pub(crate) use selected::SelectedLevel;

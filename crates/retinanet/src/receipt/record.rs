@@ -1,6 +1,6 @@
 //! Receipts: what was answered, to which image, by which weights, in a file anyone can re-run.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use crate::Result;
 use crate::detection::Detections;
 use crate::detector::Detector;
 use crate::determinism::{Digest, Environment, StageDigests};
-use crate::error::DeterminismError;
+use crate::error::{DeterminismError, ImageError};
 use crate::files::open_regular;
-use crate::image::{DecodeLimits, DecodeOptions, Image, read_file};
+use crate::image::{DecodeLimits, DecodeOptions, Image, ImageRows, Tiling, read_file};
 use crate::model::RetinaNetConfig;
 
 const FORMAT: &str = "retinanet.receipt";
@@ -51,6 +51,9 @@ pub struct Receipt {
     weights: WeightsRecord,
     configuration: RetinaNetConfig,
     image: ImageFileRecord,
+    /// Only where the image was looked at window by window: what was there before keeps its seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tiles: Option<Tiling>,
     stages: StageDigests,
     detections: Detections,
     digest: Digest,
@@ -78,6 +81,20 @@ pub struct ImageFileRecord {
     pub bytes: u64,
     /// SHA-256 of the file.
     pub sha256: Digest,
+}
+
+impl ImageFileRecord {
+    /// A file whose content is in memory.
+    fn of(path: &Path, bytes: &[u8]) -> Self {
+        Self { path: text(path), bytes: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+
+    /// A file, read piece by piece.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let unreadable = |source| ImageError::Read { name: text(path), source };
+        let (sha256, bytes) = hash_file(path).map_err(unreadable)?;
+        Ok(Self { path: text(path), bytes, sha256 })
+    }
 }
 
 /// What reading the format and version alone needs.
@@ -137,24 +154,73 @@ impl Receipt {
         let path = path.as_ref();
         let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
         let image = Image::decode_with(bytes, &text(path), &options)?;
+        let file = ImageFileRecord::of(path, bytes);
+        Self::record(detector, file, None, || detector.detect_traced(&image))
+    }
+
+    /// As [`create_within`](Self::create_within), window by window ([`Detector::detect_tiled`]): the
+    /// receipt holds the tiles, and the digest of each window in place of the network's stages.
+    /// `progress` is told how many windows are done, and how many there are.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create) and [`Detector::detect_tiled`].
+    pub fn create_tiled(
+        detector: &Detector,
+        image: impl AsRef<Path>,
+        tiles: &Tiling,
+        limits: &DecodeLimits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let path = image.as_ref();
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let rows = ImageRows::open(path, &options)?;
+        let file = ImageFileRecord::read(path)?;
+        let tiled = || detector.detect_tiled_traced(rows, tiles, progress);
+        Self::record(detector, file, Some(*tiles), tiled)
+    }
+
+    /// As [`create_tiled`](Self::create_tiled), of an image file that is already in memory.
+    ///
+    /// # Errors
+    /// As [`create_tiled`](Self::create_tiled).
+    pub fn create_tiled_from_bytes(
+        detector: &Detector,
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+        tiles: &Tiling,
+        limits: &DecodeLimits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let rows = ImageRows::decode(bytes, &text(path), &options)?;
+        let file = ImageFileRecord::of(path, bytes);
+        let tiled = || detector.detect_tiled_traced(rows, tiles, progress);
+        Self::record(detector, file, Some(*tiles), tiled)
+    }
+
+    /// Detects, and records everything about it.
+    fn record(
+        detector: &Detector,
+        image: ImageFileRecord,
+        tiles: Option<Tiling>,
+        detect: impl FnOnce() -> Result<(Detections, StageDigests)>,
+    ) -> Result<Self> {
         let environment = detector.environment();
         let weights = detector
             .weights()
             .zip(environment.weights_sha256)
             .map(|(given, sha256)| WeightsRecord { given: text(given), sha256 })
             .ok_or(DeterminismError::ReceiptWithoutWeights)?;
-        let (detections, stages) = detector.detect_traced(&image)?;
+        let (detections, stages) = detect()?;
         let mut receipt = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             environment,
             weights,
             configuration: detector.model().config().clone(),
-            image: ImageFileRecord {
-                path: text(path),
-                bytes: bytes.len() as u64,
-                sha256: sha256(bytes),
-            },
+            image,
+            tiles,
             stages,
             digest: detections.digest()?,
             detections,
@@ -223,6 +289,11 @@ impl Receipt {
         &self.image
     }
 
+    /// The windows that the image was looked at by; `None` where it was looked at as one.
+    pub fn tiles(&self) -> Option<&Tiling> {
+        self.tiles.as_ref()
+    }
+
     /// The digest of every stage.
     pub fn stages(&self) -> &StageDigests {
         &self.stages
@@ -270,11 +341,29 @@ fn read(json: &str) -> Result<Receipt, String> {
         return Err("its field `seal` is missing".to_owned());
     }
     receipt.configuration.validate().map_err(|error| error.to_string())?;
+    receipt.tiles.iter().try_for_each(Tiling::validate).map_err(|error| error.to_string())?;
     Ok(receipt)
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+/// A file's SHA-256 and how many bytes it has.
+pub(super) fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut file = open_regular(path)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok((Digest::from_bytes(hash.finalize().into()), bytes)),
+            read => {
+                hash.update(&piece[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
 }
 
 fn text(path: &Path) -> String {

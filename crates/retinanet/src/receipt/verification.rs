@@ -1,17 +1,13 @@
 //! Re-running a receipt, and saying where this machine parts from the one that wrote it.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
-use super::record::{Receipt, sha256};
+use super::record::{ImageFileRecord, Receipt, hash_file, sha256};
 use crate::detector::DetectorBuilder;
 use crate::determinism::{Determinism, Digest, Environment, Mode, StageDifference};
 use crate::error::DetectorError;
-use crate::files::open_regular;
-use crate::image::{DecodeLimits, DecodeOptions, Image, read_file};
+use crate::image::{DecodeLimits, DecodeOptions, Image, ImageRows, Tiling, check_file, read_file};
 use crate::labels::Categories;
 use crate::weights::FetchError;
 use crate::{Error, Result};
@@ -86,6 +82,33 @@ impl Verification {
     }
 }
 
+/// An image as it is looked at.
+enum Picture {
+    Whole(Image),
+    Rows(Box<ImageRows<'static>>, Tiling),
+}
+
+impl Picture {
+    /// A file's hash, and what can be decoded of it.
+    fn open(
+        path: &Path,
+        limits: &DecodeLimits,
+        tiles: Option<&Tiling>,
+    ) -> Result<(Digest, Result<Self>)> {
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let name = path.to_string_lossy();
+        if let Some(tiles) = tiles {
+            check_file(path, &name, limits.max_file_bytes)?;
+            let rows = ImageRows::open(path, &options);
+            let found = ImageFileRecord::read(path)?.sha256;
+            return Ok((found, rows.map(|rows| Self::Rows(Box::new(rows), *tiles))));
+        }
+        let bytes = read_file(path, &name, limits.max_file_bytes)?;
+        let picture = Image::decode_with(&bytes, &name, &options);
+        Ok((sha256(&bytes), picture.map(Self::Whole)))
+    }
+}
+
 impl Receipt {
     /// Detects again and compares bit for bit.
     ///
@@ -110,6 +133,21 @@ impl Receipt {
         image: Option<&Path>,
         limits: &DecodeLimits,
     ) -> Result<Verification> {
+        self.verify_watched(builder, image, limits, &mut |_, _| ())
+    }
+
+    /// As [`verify_within`](Self::verify_within); `progress` is told, for an image that is looked
+    /// at window by window, how many windows are done, and how many there are.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_watched(
+        &self,
+        builder: DetectorBuilder,
+        image: Option<&Path>,
+        limits: &DecodeLimits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Verification> {
         let mut verification = Verification {
             differences: self.contradictions()?,
             stages: 0,
@@ -117,11 +155,8 @@ impl Receipt {
             here: None,
         };
         let path = image.unwrap_or(Path::new(&self.image().path)).to_owned();
-        let name = path.to_string_lossy();
-        let bytes = read_file(&path, &name, limits.max_file_bytes)?;
-        let (expected, found) = (self.image().sha256, sha256(&bytes));
-        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
-        let picture = Image::decode_with(&bytes, &name, &options);
+        let (found, picture) = Picture::open(&path, limits, self.tiles())?;
+        let expected = self.image().sha256;
         if found != expected {
             let undecodable = picture.as_ref().err().map(Error::to_string);
             let other = Difference::ImageFile { path: path.clone(), expected, found, undecodable };
@@ -147,7 +182,23 @@ impl Receipt {
             Err(_) if found != expected => return Ok(verification),
             Err(error) => return Err(error),
         };
-        let (detections, stages) = detector.detect_traced(&picture)?;
+        let rerun = match picture {
+            Picture::Whole(picture) => detector.detect_traced(&picture),
+            Picture::Rows(rows, tiles) => detector.detect_tiled_traced(*rows, &tiles, progress),
+        };
+        let (detections, stages) = match rerun {
+            Ok(rerun) => rerun,
+            // Of another file, damage that is far down in it is found only now.
+            Err(error @ Error::Image(_)) if found != expected && self.tiles().is_some() => {
+                verification.differences.iter_mut().for_each(|difference| {
+                    if let Difference::ImageFile { undecodable, .. } = difference {
+                        *undecodable = Some(error.to_string());
+                    }
+                });
+                return Ok(verification);
+            }
+            Err(error) => return Err(error),
+        };
         verification.stages = stages.len();
         if let Some(part) = self.stages().first_difference(&stages) {
             verification.differences.push(Difference::Stage(part));
@@ -211,22 +262,10 @@ impl Receipt {
             }
             // A device or a setting, not the file.
             Error::Detector(_) | Error::Determinism(_) => Err(error),
-            _ => match path.and_then(|path| hash_file(&path)) {
-                Some(found) if found != expected => changed(found.to_string(), &error),
+            _ => match path.and_then(|path| hash_file(&path).ok()) {
+                Some((found, _)) if found != expected => changed(found.to_string(), &error),
                 _ => Err(error),
             },
-        }
-    }
-}
-
-fn hash_file(path: &Path) -> Option<Digest> {
-    let mut file = open_regular(path).ok()?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut piece).ok()? {
-            0 => return Some(Digest::from_bytes(hash.finalize().into())),
-            read => hash.update(&piece[..read]),
         }
     }
 }

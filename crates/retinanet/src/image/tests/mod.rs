@@ -2,6 +2,7 @@
 
 mod pixels;
 mod refusals;
+mod rows;
 
 use std::io::Cursor;
 

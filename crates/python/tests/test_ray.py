@@ -1,0 +1,90 @@
+"""The example on a local Ray cluster: one file, whatever the workers. Needs `ray[data]` (test.sh --all)."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import PHOTO, PUBLISHED_DIGEST, WEIGHTS
+
+ray = pytest.importorskip("ray", reason="ray is not installed: test.sh --all installs it")
+EXAMPLES = str(Path(__file__).parents[1] / "examples")
+sys.path.insert(0, EXAMPLES)
+import ray_folder  # noqa: E402
+
+IMAGES = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    environment = {"env_vars": {"PYTHONPATH": EXAMPLES}}
+    ray.init(
+        num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20, runtime_env=environment
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    pixels = np.asarray(Image.open(PHOTO).convert("RGB"))
+    shutil.copy(PHOTO, folder / "astronaut.png")
+    (folder / "more").mkdir()
+    for number in range(IMAGES - 2):
+        Image.fromarray(pixels[7 * number :, : 512 - 11 * number]).save(folder / "more" / f"{number:02}.png")
+    (folder / "damaged.png").write_bytes(PHOTO.read_bytes()[:3000])
+    return folder
+
+
+def run(folder, out, workers, batch_size):
+    table = ray_folder.detect_folder(
+        folder, out, workers=workers, batch_size=batch_size, weights=WEIGHTS, threads=1
+    )
+    return table, out.read_bytes()
+
+
+def test_workers_and_batches_change_no_byte(folder, tmp_path):
+    table, expected = run(folder, tmp_path / "1-1.parquet", 1, 1)
+    rows = {row["path"]: row for row in table.to_pylist()}
+    assert len(rows) == IMAGES and list(rows) == sorted(rows)
+    assert rows["astronaut.png"]["digest"] == PUBLISHED_DIGEST
+    assert "damaged.png" in rows["damaged.png"]["error"] and rows["damaged.png"]["digest"] == ""
+    for workers, batch_size in ((2, 4), (4, 1), (2, 16)):
+        assert run(folder, tmp_path / f"{workers}-{batch_size}.parquet", workers, batch_size)[1] == expected
+
+
+def test_a_killed_worker_changes_no_byte(folder, tmp_path):
+    expected = run(folder, tmp_path / "whole.parquet", 2, 1)[1]
+    killed = []
+
+    def kill():
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for process in Path("/proc").iterdir():
+                try:
+                    name = (process / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                # Ray names a worker after what it runs.
+                if b"ray::" in name and b"Find" in name:
+                    time.sleep(0.5)
+                    os.kill(int(process.name), signal.SIGKILL)
+                    killed.append(int(process.name))
+                    return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = run(folder, tmp_path / "killed.parquet", 2, 1)[1]
+    killer.join()
+    assert killed, "no worker was seen to be killed"
+    assert found == expected
