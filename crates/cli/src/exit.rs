@@ -1,6 +1,6 @@
 //! Exit codes, and the one place that prints why a command failed.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
@@ -11,7 +11,7 @@ use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
 
 use crate::advice::in_options;
-use crate::text::printable;
+use crate::voice::complain;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +129,4 @@ pub fn report(outcome: Outcome) -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
-}
-
-/// Prints `error: message` to standard error; nothing can be done if that fails.
-pub fn complain(message: &str) {
-    writeln!(io::stderr(), "error: {}", printable(message)).ok();
 }
