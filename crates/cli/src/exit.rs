@@ -1,7 +1,6 @@
 //! Exit codes, and the one place that prints why a command failed.
 
 use std::io;
-use std::process::ExitCode;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
@@ -119,7 +118,7 @@ impl From<retinanet::weights::Error> for Failure {
 }
 
 /// Prints a failure to standard error and turns the outcome into the process's exit code.
-pub fn report(outcome: Outcome) -> ExitCode {
+pub fn report(outcome: Outcome) -> u8 {
     let exit = match outcome {
         Ok(exit) => exit,
         Err(Failure::ReaderLeft) => Exit::Done,
@@ -128,5 +127,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
             exit
         }
     };
-    ExitCode::from(exit.code())
+    exit.code()
 }
