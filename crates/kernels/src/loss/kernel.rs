@@ -1,6 +1,6 @@
 //! The focal loss's terms, sixteen logits at a time.
 
-use super::AnchorTarget;
+use super::target::AnchorTarget;
 use crate::pointwise::{exp_vector, log1p_to_one};
 use crate::simd::{Kernel, LANES, Simd};
 use crate::sum::halve;

@@ -21,8 +21,11 @@
 
 mod kernel;
 pub mod reference;
+mod target;
 #[cfg(test)]
 mod tests;
+
+pub use target::AnchorTarget;
 
 use crate::buffer::Shared;
 use crate::sum::{CHUNK, pairwise};
@@ -30,17 +33,6 @@ use crate::{Error, Level, Result, parallel};
 use kernel::Terms;
 
 const WHAT: &str = "focal_loss";
-
-/// What an anchor's logits should say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AnchorTarget {
-    /// Nothing is there: all classes 0.
-    Background,
-    /// This class 1, all others 0.
-    Class(usize),
-    /// The anchor takes no part.
-    Ignored,
-}
 
 /// The sum of the focal loss's terms; writes the gradient of `scale` times that sum with respect to each logit.
 ///

@@ -1,6 +1,6 @@
 //! The focal loss as the [module](super) defines it: the oracle that every level must equal.
 
-use super::AnchorTarget;
+use super::target::AnchorTarget;
 use crate::{exp, log1p};
 
 /// The terms and their gradients (times `scale`), one logit after the other, not yet summed.

@@ -79,6 +79,11 @@ pub fn max_pool2d_backward(
 ) -> Result<()> {
     let shape = input.shape();
     let pooled = BlockedShape::new(shape.channels, spec.output_size(shape.size())?);
+    // f32 counts a window's values.
+    if spec.kernel[0].saturating_mul(spec.kernel[1]) > 1 << 24 {
+        let reason = format!("a window of {:?} is too large for a gradient", spec.kernel);
+        return Err(Error::Shape { what: WHAT, reason });
+    }
     for (name, actual, expected) in
         [("output's", output_gradient.shape(), pooled), ("input's", input_gradient.shape(), shape)]
     {
