@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn a_logarithm_that_is_cut_has_no_gradient() {
         let decoded = decode([0.0, 0.0, 5.0, 4.0], [0.0, 0.0, 16.0, 16.0]);
-        assert_eq!(decoded.corners[2] - decoded.corners[0], 1000.0);
+        let width = decoded.corners[2] - decoded.corners[0];
+        assert!((width - 1000.0).abs() < 1e-3, "{width}");
         let gradient = decoded.backward([-1.0, -1.0, 1.0, 1.0]);
         assert_eq!(gradient[2].to_bits(), 0);
         assert!(gradient[3] > 0.0);
