@@ -60,7 +60,7 @@ impl MatcherConfig {
     ///
     /// ```
     /// use retinanet_train::matching::{Match, MatcherConfig};
-    /// let anchors = [[0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 6.0, 6.0], [40.0, 40.0, 48.0, 48.0]];
+    /// let anchors = [[0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 6.0, 5.0], [40.0, 40.0, 48.0, 48.0]];
     /// let matches = MatcherConfig::default().matches(&anchors, &[[0.0, 0.0, 8.0, 9.0]])?;
     /// assert_eq!(matches, [Match::Object(0), Match::Ignored, Match::Background]);
     /// # Ok::<(), retinanet_train::Error>(())

@@ -17,7 +17,7 @@ pub(super) const ATANH: [f32; 4] = [
 /// 2^25, which makes a normal number of every subnormal one.
 const LIFT: f32 = 33_554_432.0;
 
-/// The natural logarithm: within 0.9 units in the last place of the exact value.
+/// The natural logarithm: within 0.95 units in the last place of the exact value.
 ///
 /// Minus infinity for either zero, NaN below and for NaN. It is made of `+`, `-`, `*`, `/`,
 /// [`fma`](crate::fma) and bit operations, in this order on every device: `x = 2^k (1 + f)` exactly, with
@@ -51,7 +51,7 @@ pub fn ln(x: f32) -> f32 {
     finish(k, f, 0.0)
 }
 
-/// `ln(1 + x)` without the rounding of that sum: within 0.9 units in the last place of the exact value.
+/// `ln(1 + x)` without the rounding of that sum: within 0.95 units in the last place of the exact value.
 ///
 /// Minus infinity for -1, NaN below and for NaN; -0 stays. From -1/4 to 2, `1 + x = 2^k (1 + f)` holds exactly
 /// for `f = x` below 1/2 and `f = (x - 1) / 2` above; elsewhere `f` comes from the rounded sum, and what that
