@@ -14,7 +14,7 @@ use graph::{Arrows, between, circles, floors, within_circles};
 use source::Crate;
 
 /// The crates, each above all that it may use.
-const CRATES: [&str; 6] = ["python", "cli", "retinanet", "checkpoint", "jpeg", "kernels"];
+const CRATES: [&str; 7] = ["web", "python", "cli", "retinanet", "checkpoint", "jpeg", "kernels"];
 
 fn crates() -> Vec<Crate> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates"));

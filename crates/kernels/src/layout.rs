@@ -267,6 +267,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_shape_that_no_memory_holds_fits_no_slice() {
+        for [channels, height, width] in
+            [[usize::MAX, 1, 1], [16, 1 << 31, usize::MAX], [64, usize::MAX / 64, 1]]
+        {
+            let shape = BlockedShape::new(channels, [height, width]);
+            assert!(shape.len() > isize::MAX as usize / size_of::<f32>(), "{shape:?}");
+            assert!(Blocked::new(shape, &[0.0; 4096]).is_err(), "{shape:?}");
+        }
+    }
+
+    #[test]
     fn copying_in_and_out_gives_the_same_values() {
         for channels in [1, 15, 16, 17, 40] {
             for size in [[1, 1], [3, 5], [8, 8], [7, 41]] {
