@@ -84,7 +84,8 @@ pub use error::{
     Error, FetchError, MisShaped, Mismatch, Result, Unmatched, WeightsError, WriteError,
 };
 pub use fetch::{
-    DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, Token, fetch, find_cached,
+    Content, DEFAULT_ENDPOINT, FetchOptions, FetchedFile, Found, Pin, Progress, Token, fetch,
+    fetch_content, find_cached,
 };
 pub use loading::{ExpectedTensor, LoadRules, LoadedTensors, StoredTensor};
 pub use manifest::{

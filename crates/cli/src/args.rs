@@ -2,8 +2,11 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{batch, bench, detect, env, eval, generate, keys, merge, verify, weights};
+use crate::commands::{
+    batch, bench, detect, env, eval, generate, keys, merge, report, verify, weights,
+};
 use crate::exit::Outcome;
+use crate::voice::VoiceOptions;
 
 /// Finds objects in photos, with answers that are equal to the bit on every machine
 #[derive(Debug, Parser)]
@@ -12,6 +15,9 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+
+    #[command(flatten)]
+    pub voice: VoiceOptions,
 }
 
 const AFTER_HELP: &str = "Examples:
@@ -28,6 +34,7 @@ pub enum Command {
     Batch(batch::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Report(report::Args),
     Weights(weights::Args),
     Verify(verify::Args),
     Keys(keys::Args),
@@ -45,6 +52,7 @@ impl Command {
             Self::Batch(args) => batch::run(args),
             Self::Merge(args) => merge::run(args),
             Self::Eval(args) => eval::run(args),
+            Self::Report(args) => report::run(args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Keys(args) => keys::run(args),

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use retinanet::determinism::NUMERICS_VERSION;
 use retinanet::weights::{Architecture, FetchOptions, Location, Manifest};
 use retinanet::{DType, Detections, Detector, DetectorBuilder, Determinism};
 
 use crate::class_names::class_names;
 use crate::exit::{Failure, Outcome};
+use crate::voice::detail;
 
 /// How many of a model's labels are listed where one is unknown; COCO's 80 fit.
 const LABELS_SHOWN: usize = 100;
@@ -157,6 +159,7 @@ impl DetectOptions {
             builder = builder.score_threshold(threshold);
         }
         let detector = builder.build()?;
+        detail(|| about(&detector));
         for label in &self.labels {
             let known = detector.categories();
             known.id_of(label).map_err(|error| {
@@ -199,6 +202,20 @@ impl ModelOptions {
         }
         self.described.settings(builder)
     }
+}
+
+/// What decides a detector's answers, and where it runs.
+fn about(detector: &Detector) -> String {
+    let environment = detector.environment();
+    let weights = environment.weights_sha256.map(|sha256| sha256.to_string());
+    format!(
+        "weights {}, numerics {}, {} mode, {} on {} threads",
+        weights.as_deref().unwrap_or("of no file"),
+        NUMERICS_VERSION,
+        environment.mode,
+        environment.device,
+        environment.threads
+    )
 }
 
 /// What is added to a variance.

@@ -1,7 +1,6 @@
 //! Exit codes, and the one place that prints why a command failed.
 
-use std::io::{self, Write};
-use std::process::ExitCode;
+use std::io;
 
 use retinanet::batch::BatchError;
 use retinanet::determinism::DeterminismError;
@@ -11,7 +10,7 @@ use retinanet::weights::{FetchError, IdentityError};
 use retinanet::{DetectorError, Error};
 
 use crate::advice::in_options;
-use crate::text::printable;
+use crate::voice::complain;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +118,7 @@ impl From<retinanet::weights::Error> for Failure {
 }
 
 /// Prints a failure to standard error and turns the outcome into the process's exit code.
-pub fn report(outcome: Outcome) -> ExitCode {
+pub fn report(outcome: Outcome) -> u8 {
     let exit = match outcome {
         Ok(exit) => exit,
         Err(Failure::ReaderLeft) => Exit::Done,
@@ -128,10 +127,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
             exit
         }
     };
-    ExitCode::from(exit.code())
-}
-
-/// Prints `error: message` to standard error; nothing can be done if that fails.
-pub fn complain(message: &str) {
-    writeln!(io::stderr(), "error: {}", printable(message)).ok();
+    exit.code()
 }

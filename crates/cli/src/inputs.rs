@@ -1,4 +1,4 @@
-//! What the inputs of a command mean: files, or one image from standard input.
+//! What the inputs of a command mean: files, or one image from standard input or from a URL.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Read};
@@ -7,14 +7,20 @@ use std::path::{Path, PathBuf};
 use retinanet::data::Listing;
 use retinanet::image::{DecodeLimits, DecodeOptions, ImageRows, Tiling};
 use retinanet::receipt::Receipt;
+use retinanet::weights::{Error, FetchError, fetch_content};
 use retinanet::{Detector, Image};
+use sha2::{Digest, Sha256};
 
+use crate::detect_options::fetch_options;
 use crate::exit::{Failure, Outcome};
+use crate::voice::{is_quiet, notice};
 
 /// How standard input is given, and what the image from there is called.
 const STDIN: &str = "-";
 /// What the files made of it are called after.
 const STDIN_OUTPUTS: &str = "stdin";
+/// What the files made of a URL's image are called after, where its path does not end in a name.
+const URL_OUTPUTS: &str = "download";
 
 /// The images of a command.
 #[derive(Debug)]
@@ -26,7 +32,13 @@ pub struct Inputs {
 #[derive(Debug)]
 enum Images {
     Files(Listing),
-    Stdin(Vec<u8>),
+    Content {
+        /// What the image is called.
+        name: PathBuf,
+        /// What its outputs are called after.
+        outputs: PathBuf,
+        bytes: Vec<u8>,
+    },
 }
 
 /// One of them.
@@ -36,19 +48,33 @@ pub struct Input<'a> {
     pub path: PathBuf,
     /// What outputs are called after.
     pub relative: &'a Path,
-    /// The content, where it came from standard input.
+    /// The content, where it came from no file.
     content: Option<&'a [u8]>,
 }
 
 impl Inputs {
-    /// The images that the inputs mean; `-` alone is read now, to its end or to `limit` bytes.
-    pub fn of(inputs: &[PathBuf], limit: u64) -> Outcome<Self> {
+    /// The images that the inputs mean; `-` alone is read, and a URL alone downloaded, now, to the end or to `limit`
+    /// bytes. What a URL gives must have the hash `sha256`, if that is given.
+    pub fn of(inputs: &[PathBuf], limit: u64, sha256: Option<&str>) -> Outcome<Self> {
         let images = match inputs {
-            [one] if is_stdin(one) => Images::Stdin(read_stdin(limit)?),
+            [one] if is_url(one) => download(&one.to_string_lossy(), limit, sha256)?,
+            _ if sha256.is_some() => {
+                return Err(Failure::usage("--sha256 is for the image of one URL, and that alone"));
+            }
+            [one] if is_stdin(one) => Images::Content {
+                name: PathBuf::from(STDIN),
+                outputs: PathBuf::from(STDIN_OUTPUTS),
+                bytes: read_stdin(limit)?,
+            },
             _ if inputs.iter().any(|input| is_stdin(input)) => {
                 return Err(Failure::usage(
                     "`-` is one image from standard input and stands alone: give the files to \
                      another run (a file that is called so is `./-`)",
+                ));
+            }
+            _ if inputs.iter().any(|input| is_url(input)) => {
+                return Err(Failure::usage(
+                    "a URL is one image and stands alone: give the others to another run",
                 ));
             }
             _ => Images::Files(files(inputs)?),
@@ -60,7 +86,7 @@ impl Inputs {
     pub fn len(&self) -> usize {
         match &self.images {
             Images::Files(listing) => listing.len(),
-            Images::Stdin(_) => 1,
+            Images::Content { .. } => 1,
         }
     }
 
@@ -72,11 +98,9 @@ impl Inputs {
                 let path = whole.strip_prefix(&self.here).map(Path::to_owned).unwrap_or(whole);
                 Input { path, relative: listing.relative_path(index), content: None }
             }
-            Images::Stdin(content) => Input {
-                path: PathBuf::from(STDIN),
-                relative: Path::new(STDIN_OUTPUTS),
-                content: Some(content),
-            },
+            Images::Content { name, outputs, bytes } => {
+                Input { path: name.clone(), relative: outputs, content: Some(bytes) }
+            }
         }
     }
 }
@@ -139,13 +163,52 @@ pub fn files(inputs: &[PathBuf]) -> Outcome<Listing> {
     Ok(Listing::of(inputs)?)
 }
 
-/// Refuses the URL of an image: nothing is downloaded, so that an answer is about a file that can be kept.
+/// Downloads one image, and holds it against the hash it should have before anything looks at it.
+fn download(url: &str, limit: u64, sha256: Option<&str>) -> Outcome<Images> {
+    let mut options = fetch_options()?;
+    if is_quiet() {
+        options.progress = retinanet::weights::Progress::Silent;
+    }
+    let content = fetch_content(url, limit, &options).map_err(|error| match error {
+        Error::Fetch(error @ FetchError::UrlTooLarge { .. }) => {
+            Failure::bad_input(format!("{error}; raise `--max-file-bytes` if it is to be trusted"))
+        }
+        error => error.into(),
+    })?;
+    let found: String =
+        Sha256::digest(&content.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    match sha256 {
+        Some(expected) if expected != found => {
+            return Err(Failure::bad_input(format!(
+                "{:?} has the sha256 {found}, but --sha256 says {expected}: it was replaced or damaged, \
+                 and is not decoded",
+                content.url
+            )));
+        }
+        Some(_) => {}
+        None => notice(&format!(
+            "what {:?} gives is taken as it comes ({} bytes); to have the same bytes or an error next \
+             time, add --sha256 {found}",
+            content.url,
+            content.bytes.len()
+        )),
+    }
+    let plain = !["", ".", ".."].contains(&content.file_name.as_str());
+    let outputs = if plain { content.file_name.as_str() } else { URL_OUTPUTS };
+    Ok(Images::Content {
+        name: PathBuf::from(&content.url),
+        outputs: PathBuf::from(outputs),
+        bytes: content.bytes,
+    })
+}
+
+/// Refuses the URL of an image where many are meant: an answer is about a file that can be kept.
 fn refuse_url(input: &Path) -> Outcome<()> {
     let Some(url) = url_in_shell(input) else { return Ok(()) };
     Err(Failure::bad_input(format!(
-        "{input:?} is a URL, and images are read from files; download it first, with\n  \
+        "{input:?} is a URL, and images are read from files here; download it first, with\n  \
          curl -L -o photo.jpg {url}\nor, one image and no file:\n  \
-         curl -L {url} | retinanet detect -"
+         retinanet detect {url}"
     )))
 }
 
@@ -156,6 +219,10 @@ pub fn refuse_url_or_stdin(input: &Path) -> Outcome<()> {
     Err(Failure::bad_input(format!(
         "{input:?} is a URL, and only files are read; download it first, with\n  curl -L -O {url}"
     )))
+}
+
+fn is_url(input: &Path) -> bool {
+    url_in_shell(input).is_some()
 }
 
 /// A URL as a shell takes it; `None` for another input.
@@ -177,9 +244,15 @@ fn refuse_stdin(input: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a receipt's image is the one that standard input gave, and not a file.
-pub fn came_from_stdin(receipt: &Receipt) -> bool {
-    receipt.image().path == STDIN && !Path::new(STDIN).exists()
+/// Where a receipt's image came from, if that is no file: in words.
+pub fn came_from_elsewhere(receipt: &Receipt) -> Option<String> {
+    let path = Path::new(&receipt.image().path);
+    match path.exists() {
+        true => None,
+        false if is_stdin(path) => Some("standard input".to_owned()),
+        false if is_url(path) => Some(format!("the URL {:?}", receipt.image().path)),
+        false => None,
+    }
 }
 
 fn is_stdin(input: &Path) -> bool {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interrupt;
+use crate::voice::is_quiet;
 
 /// Quick work shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ impl Progress {
     }
 
     fn show(&mut self) {
-        if !self.shown && self.started.elapsed() > PATIENCE {
+        if !self.shown && !is_quiet() && self.started.elapsed() > PATIENCE {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.shown = true;
         }

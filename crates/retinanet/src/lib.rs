@@ -30,7 +30,7 @@
 //! | [`ops`] | the layers: shapes and packed weights over the kernels |
 //! | `candle` | with the feature of that name: the network as candle modules, `VarBuilder`s, tensors |
 //! | [`postprocess`] | threshold, top-k, box decoding, NMS, back to the image's pixels |
-//! | [`detection`], [`labels`] | the answer and the names of its classes |
+//! | [`detection`], [`labels`], [`yolo`] | the answer, the names of its classes, and both as YOLO's text files |
 //! | [`determinism`] | modes, seeds, environment, digests; the PyTorch recipe line by line |
 //! | [`batch`], [`data`] | many images: resumable runs, seeded order |
 //! | [`receipt`], [`evidence`] | one answer on record; the answers of a folder, in a log that shows changes |
@@ -76,6 +76,7 @@ pub mod overlay;
 pub mod postprocess;
 pub mod receipt;
 pub mod weights;
+pub mod yolo;
 
 pub use bounding_box::BoundingBox;
 pub use detection::{Detection, Detections};

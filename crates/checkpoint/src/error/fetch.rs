@@ -70,6 +70,36 @@ pub enum FetchError {
         /// How to get the file without this library.
         by_hand: String,
     },
+    /// A URL's content was asked for and the network is switched off.
+    #[error(
+        "{url:?} is not opened, for downloads are switched off (offline); unset RETINANET_OFFLINE and \
+         HF_HUB_OFFLINE, or download it by hand: {by_hand}"
+    )]
+    UrlOffline {
+        /// The address, without its query.
+        url: String,
+        /// A command that does it.
+        by_hand: String,
+    },
+    /// A URL's content was asked for and the crate was built without its network client.
+    #[error(
+        "{url:?} cannot be opened, for this build has no network client; build it with the feature \
+         `fetch`, or download it by hand: {by_hand}"
+    )]
+    UrlWithoutClient {
+        /// The address, without its query.
+        url: String,
+        /// A command that does it.
+        by_hand: String,
+    },
+    /// A URL's content is larger than the limit.
+    #[error("{url:?} has more than {limit} bytes, the most that are accepted; not kept")]
+    UrlTooLarge {
+        /// The address, without its query.
+        url: String,
+        /// The most bytes accepted.
+        limit: u64,
+    },
     /// A bundled checkpoint is not where the manifest says.
     #[error("the bundled checkpoint {path:?} is not there; {hint}")]
     BundledMissing {

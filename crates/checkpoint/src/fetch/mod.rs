@@ -9,6 +9,7 @@ mod cache;
 mod check;
 #[cfg(feature = "fetch")]
 mod client;
+mod content;
 #[cfg(feature = "fetch")]
 mod download;
 mod found;
@@ -23,6 +24,7 @@ mod progress;
 #[cfg(feature = "fetch")]
 mod transfer;
 
+pub use content::{Content, fetch_content};
 pub use found::{FetchedFile, Found, Pin};
 pub use obtain::{fetch, find_cached};
 pub use options::{DEFAULT_ENDPOINT, FetchOptions, Progress, Token};

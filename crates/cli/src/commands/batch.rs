@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use clap::{ValueEnum, ValueHint};
 use retinanet::batch::{Answer, Batch, BatchConfig, Existing, Summary};
@@ -12,7 +13,7 @@ use retinanet::data::Shard;
 
 use crate::advice::in_options;
 use crate::detect_options::DetectOptions;
-use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{files, refuse_url_or_stdin};
 use crate::interrupt;
 use crate::limit_options::LimitOptions;
@@ -20,6 +21,7 @@ use crate::output::{PictureOptions, note, print_line};
 use crate::progress::Progress;
 use crate::signing::{LogSigner, envelope_of};
 use crate::text::printable;
+use crate::voice::{complain, detail};
 
 /// How many failed images are named on standard error.
 const FAILURES_SHOWN: usize = 20;
@@ -110,6 +112,8 @@ pub enum Format {
     Jsonl,
     /// COCO's results, as pycocotools reads them: one array of boxes
     Coco,
+    /// A row a detection; one row, too, for an image that shows nothing or that failed
+    Csv,
 }
 
 impl From<Format> for retinanet::batch::Format {
@@ -117,6 +121,7 @@ impl From<Format> for retinanet::batch::Format {
         match format {
             Format::Jsonl => Self::Jsonl,
             Format::Coco => Self::Coco,
+            Format::Csv => Self::Csv,
         }
     }
 }
@@ -142,6 +147,8 @@ pub fn run(args: Args) -> Outcome {
     let signer = signer.transpose()?;
     let listing = files(&args.inputs)?;
     let detector = args.detect.detector()?;
+    let images = (0..listing.len()).map(|index| listing.relative_path(index));
+    args.pictures.begin(detector.categories(), images)?;
     let config = BatchConfig {
         format: args.format.into(),
         shard,
@@ -154,6 +161,7 @@ pub fn run(args: Args) -> Outcome {
         receipts: receipts.clone(),
     };
     let total = shard.share_of(listing.len());
+    let started = Instant::now();
     let mut bar = Progress::new(total as u64, "images");
     let done = Arc::new(AtomicUsize::new(0));
     let stopped = {
@@ -192,6 +200,8 @@ pub fn run(args: Args) -> Outcome {
         },
     );
     drop(bar);
+    let seconds = started.elapsed().as_secs_f64();
+    detail(|| format!("{} images in {seconds:.1} s", done.load(Ordering::Relaxed)));
     match ended {
         Ok(summary) => {
             if let Some((log, written)) = summary.log.as_ref().zip(receipts.as_ref()) {

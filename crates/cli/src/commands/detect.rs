@@ -1,6 +1,7 @@
 //! `retinanet detect`.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ValueHint;
 use retinanet::batch::Record;
@@ -9,23 +10,28 @@ use retinanet::receipt::Receipt;
 use retinanet::{Detections, Detector};
 
 use crate::detect_options::DetectOptions;
-use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::{Input, Inputs};
 use crate::interrupt;
 use crate::limit_options::LimitOptions;
-use crate::output::{Align, JsonArray, OutputPaths, PictureOptions, Table, check_target, print};
+use crate::output::{Align, OutputPaths, PictureOptions, RecordFile, Table, check_target, print};
 use crate::progress::Progress;
 use crate::text::one_line;
 use crate::tile_options::{TileOptions, check_suits};
+use crate::voice::{complain, detail};
 
 /// Finds objects in images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Images, folders (with all folders in them), patterns such as 'photos/**/*.jpg', or lists (.txt);
-    /// `-`, alone, is one image from standard input
-    #[arg(required = true, value_name = "IMAGE|DIR|GLOB|-", value_hint = ValueHint::AnyPath)]
+    /// `-`, alone, is one image from standard input, and so is one https URL
+    #[arg(required = true, value_name = "IMAGE|DIR|GLOB|URL|-", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
+
+    /// What a URL gives must have this SHA-256; without this it is taken as it comes, and the hash told
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    pub sha256: Option<String>,
 
     #[command(flatten)]
     pub detect: DetectOptions,
@@ -33,6 +39,10 @@ pub struct Args {
     /// Write the answers as JSON; `-` is standard output, in place of the table
     #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
+
+    /// Write the answers as CSV, a row a detection; `-` is standard output, in place of the table
+    #[arg(long, value_name = "FILE|-", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    pub csv: Option<PathBuf>,
 
     #[command(flatten)]
     pub pictures: PictureOptions,
@@ -51,40 +61,65 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   retinanet detect photo.jpg
   retinanet detect --label person --score-threshold 0.5 --overlay drawn photos/
+  retinanet detect --csv found.csv --crops crops --yolo labels photos/
   retinanet detect --weights retinanet_resnet50_fpn_v2.coco_v1 --json - 'photos/*.jpg' | jq .
+  retinanet detect https://example.org/photo.jpg          # says the --sha256 to pin it by
   curl -L https://example.org/photo.jpg | retinanet detect --overlay drawn -
   retinanet detect --tiles 800 --overlap 0.25 --max-pixels 400000000 satellite.tif
 
 Outputs are called after the image's path below the folder that all inputs share: of a/1.jpg and
 b/1.jpg, `--overlay out` draws out/a/1.jpg.png and out/b/1.jpg.png. The image from standard
-input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png.
+input is `-` in answers, and its outputs are called after `stdin`: out/stdin.png. A URL's image is the
+URL without its query, and its outputs are called after the last part of its path. Only https is
+opened (http on this machine), nothing is kept, and HF_TOKEN is not sent.
 
 Exit codes: 0 done, 2 usage, 3 an image could not be used (the others are still done)";
+
+/// 64 digits, in any case.
+fn sha256(text: &str) -> Result<String, String> {
+    let good = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "expected 64 hexadecimal digits".to_owned())
+}
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
+    check_target(args.csv.as_deref())?;
+    let stdout = Some(Path::new("-"));
+    if args.json.is_some() && args.json == args.csv {
+        return Err(Failure::usage(
+            "--json and --csv write to the same place; give one another file",
+        ));
+    }
     let (decode, tiling) = (args.limits.decode(), args.tiles.tiling()?);
-    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes)?;
+    let inputs = Inputs::of(&args.inputs, args.limits.max_file_bytes, args.sha256.as_deref())?;
     let detector = args.detect.detector()?;
     if let Some(tiling) = &tiling {
         check_suits(tiling, &detector)?;
     }
-    let mut json = JsonArray::new(args.json.as_deref());
-    let table = args.json.as_deref() != Some(Path::new("-"));
+    let images = (0..inputs.len()).map(|index| inputs.get(index).relative);
+    args.pictures.begin(detector.categories(), images)?;
+    let mut outputs =
+        [RecordFile::json(args.json.as_deref()), RecordFile::csv(args.csv.as_deref())];
+    let mut push = |record: Record| outputs.iter_mut().try_for_each(|file| file.push(&record));
+    let table = args.json.as_deref() != stdout && args.csv.as_deref() != stdout;
     let unit = if tiling.is_some() { "windows" } else { "images" };
     let mut progress = Progress::new(inputs.len() as u64, unit);
     let mut exit = Exit::Done;
     for index in 0..inputs.len() {
         let input = inputs.get(index);
         let name = input.name();
+        let started = Instant::now();
         let answer = match &tiling {
             None => one(&detector, &args, &input, &decode),
             Some(tiling) => one_tiled(&detector, &args, &input, &decode, tiling, &mut progress),
         };
         match answer {
             Ok(found) => {
-                json.push(&Record::found(&name, &found)?)?;
+                let seconds = started.elapsed().as_secs_f64();
+                progress.around(|| detail(|| format!("{} in {seconds:.2} s", one_line(&name))));
+                push(Record::found(&name, &found)?)?;
                 if table {
                     progress.around(|| print(&as_table(&name, &found)))?;
                 }
@@ -92,7 +127,7 @@ pub fn run(args: Args) -> Outcome {
             Err(Failure::Told { message, .. }) => {
                 exit = Exit::BadInput;
                 progress.around(|| complain(&message));
-                json.push(&Record::failed(&name, &message))?;
+                push(Record::failed(&name, &message))?;
             }
             Err(gone) => return Err(gone),
         }
@@ -100,7 +135,9 @@ pub fn run(args: Args) -> Outcome {
             progress.step();
         }
     }
-    json.finish()?;
+    for file in outputs {
+        file.finish()?;
+    }
     Ok(exit)
 }
 

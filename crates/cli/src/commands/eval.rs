@@ -1,29 +1,35 @@
 //! `retinanet eval`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use retinanet::eval::{CategoryMap, CocoDetection, CocoScores, Evaluation, GroundTruth};
+use retinanet::eval::{
+    CategoryMap, CocoDetection, CocoScores, Evaluation, GroundTruth, PrecisionRecall,
+};
 use serde::Serialize;
 
+use crate::annotation_options::{AnnotationFormat, AnnotationOptions, Annotations};
 use crate::detect_options::DetectOptions;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::refuse_url_or_stdin;
 use crate::limit_options::LimitOptions;
 use crate::output::{Align, Table, check_target, listed, note, print, write_text};
 use crate::progress::Progress;
+use crate::svg::curves_file;
+use crate::voice::notice;
 
-/// Scores a model on a data set with COCO annotations: box AP and AR, as pycocotools computes them
+/// Scores a model on an annotated data set: box AP and AR, as pycocotools computes them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The folder of the images that the annotations name
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    #[arg(required_unless_present = "detections", conflicts_with = "detections")]
+    #[arg(required_unless_present = "detections")]
     pub images: Option<PathBuf>,
 
-    /// COCO annotations, such as instances_val2017.json
-    #[arg(long, value_name = "FILE.json", value_hint = ValueHint::FilePath)]
+    /// COCO's annotations (instances_val2017.json), or the folder of Pascal VOC's or of YOLO's files
+    #[arg(long, value_name = "FILE.json|DIR", value_hint = ValueHint::AnyPath)]
     pub annotations: PathBuf,
 
     /// Score this COCO results file; no model is run
@@ -33,6 +39,9 @@ pub struct Args {
     /// Leave out images that are not in the folder; without this they are an error
     #[arg(long)]
     pub skip_missing: bool,
+
+    #[command(flatten)]
+    pub annotation: AnnotationOptions,
 
     #[command(flatten)]
     pub detect: DetectOptions,
@@ -46,6 +55,10 @@ pub struct Args {
     #[arg(conflicts_with = "detections")]
     pub save_detections: Option<PathBuf>,
 
+    /// Write the precision-recall curves, as a drawing (.svg) or as their numbers (.json)
+    #[arg(long, value_name = "FILE", help_heading = "Output", value_hint = ValueHint::FilePath)]
+    pub curves: Option<PathBuf>,
+
     #[command(flatten)]
     pub limits: LimitOptions,
 }
@@ -53,6 +66,8 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   retinanet eval --images val2017 --annotations annotations/instances_val2017.json
   retinanet eval --images photos --annotations photos/instances.json --label person --json -
+  retinanet eval --images VOC2012/JPEGImages --annotations VOC2012/Annotations
+  retinanet eval --images images/val --annotations labels/val --annotation-classes names.txt
 
 The same scores from a run that can be continued and split:
   retinanet batch photos --out results.json --format coco --annotations photos/instances.json
@@ -62,6 +77,9 @@ Labels and categories match by name. What the model scores at or below its thres
 --score-threshold) or lists after its best 300 of an image takes no part; AP published for
 torchvision's weights is measured so. A higher threshold lowers AP and AR.
 
+Pascal VOC's `difficult` objects are crowds: neither found nor missed. The scores are COCO's for every
+kind of annotations, not those of Pascal VOC's own rules.
+
 Exit codes: 0 done, 2 usage, 3 an image or the annotations could not be used";
 
 /// What is written as JSON.
@@ -69,6 +87,9 @@ Exit codes: 0 done, 2 usage, 3 an image or the annotations could not be used";
 struct Report {
     #[serde(flatten)]
     evaluation: Evaluation,
+    /// For a file of their own.
+    #[serde(skip)]
+    curves: Vec<PrecisionRecall>,
     /// File names of images left out.
     missing_images: Vec<String>,
     /// Labels of the model that the annotations do not know.
@@ -77,15 +98,52 @@ struct Report {
     only_in_annotations: Vec<String>,
 }
 
+/// What a file of curves is.
+enum CurveForm {
+    Svg,
+    Json,
+}
+
+impl CurveForm {
+    fn of(file: &Path) -> Outcome<Self> {
+        let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
+        match ending.as_deref().and_then(OsStr::to_str) {
+            Some("svg") => Ok(Self::Svg),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Failure::usage(format!(
+                "curves are written as .svg or .json, and {file:?} ends in neither"
+            ))),
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     check_target(args.json.as_deref())?;
     check_target(args.save_detections.as_deref())?;
+    check_target(args.curves.as_deref())?;
+    args.curves.as_deref().map_or(Ok(()), |file| CurveForm::of(file).map(drop))?;
     let inputs = [Some(&args.annotations), args.images.as_ref(), args.detections.as_ref()];
     for input in inputs.into_iter().flatten() {
         refuse_url_or_stdin(input)?;
     }
-    let mut truth = GroundTruth::open(&args.annotations)?;
+    let needs_images = args.annotation.format(&args.annotations)? == AnnotationFormat::Yolo;
+    if args.images.is_some() && args.detections.is_some() && !needs_images {
+        return Err(Failure::usage(
+            "--images and --detections exclude each other (except for the sizes that YOLO's annotations need)",
+        ));
+    }
+    let decode = args.limits.decode();
+    let annotations = args.annotation.open(&args.annotations, args.images.as_deref(), &decode)?;
+    let Annotations { mut truth, without_image } = annotations;
+    if !without_image.is_empty() && !args.skip_missing {
+        return Err(Failure::bad_input(format!(
+            "{} files of {:?} belong to no image: {}; --skip-missing leaves them out",
+            without_image.len(),
+            args.annotations,
+            listed(&without_image)
+        )));
+    }
     let labels = &args.detect.labels;
     let all_categories: Vec<i64> = truth.categories().iter().map(|one| one.id).collect();
     if !labels.is_empty() {
@@ -98,7 +156,7 @@ pub fn run(args: Args) -> Outcome {
             detections.retain(|found| {
                 kept(found.category_id) || !all_categories.contains(&found.category_id)
             });
-            Report::new(truth.evaluate(&detections)?)
+            Report::new(truth.evaluate_with_curves(&detections)?)
         }
         (None, Some(folder)) => score_model(&args, truth, folder)?,
         (None, None) => return Err(Failure::usage("give --images or --detections")),
@@ -107,7 +165,17 @@ pub fn run(args: Args) -> Outcome {
         // The others were left out on purpose.
         report.only_in_model.clear();
     }
+    report.missing_images.extend(without_image);
     report.warn();
+    if let Some(file) = &args.curves {
+        let text = match CurveForm::of(file)? {
+            CurveForm::Svg => curves_file(&report.evaluation, &report.curves),
+            CurveForm::Json => {
+                serde_json::to_string(&report.curves).expect("curves have string keys only") + "\n"
+            }
+        };
+        write_text(file, &text)?;
+    }
     if let Some(file) = &args.json {
         let json = serde_json::to_string(&report).expect("a report has string keys only") + "\n";
         if file == Path::new("-") {
@@ -157,14 +225,14 @@ fn score_model(args: &Args, mut truth: GroundTruth, folder: &Path) -> Outcome<Re
         missing_images: missing,
         only_in_model: map.only_in_model().to_vec(),
         only_in_annotations: map.only_in_annotations().to_vec(),
-        ..Report::new(truth.evaluate(&detections)?)
+        ..Report::new(truth.evaluate_with_curves(&detections)?)
     })
 }
 
 impl Report {
-    fn new(evaluation: Evaluation) -> Self {
+    fn new((evaluation, curves): (Evaluation, Vec<PrecisionRecall>)) -> Self {
         let [missing_images, only_in_model, only_in_annotations] = Default::default();
-        Self { evaluation, missing_images, only_in_model, only_in_annotations }
+        Self { evaluation, curves, missing_images, only_in_model, only_in_annotations }
     }
 
     /// Says on standard error what a reader of the numbers must know.
@@ -176,9 +244,9 @@ impl Report {
             &self.only_in_annotations,
         );
         if self.evaluation.zero_id_annotations > 0 {
-            eprintln!(
-                "note: an annotation has the id 0; as in pycocotools, a detection that matches it \
-                 counts as wrong: number annotations from 1"
+            notice(
+                "an annotation has the id 0; as in pycocotools, a detection that matches it \
+                 counts as wrong: number annotations from 1",
             );
         }
     }

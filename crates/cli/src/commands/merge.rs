@@ -6,11 +6,12 @@ use clap::ValueHint;
 use retinanet::batch::{Existing, merge};
 use retinanet::evidence::{self, is_log};
 
-use crate::exit::{Exit, Failure, Outcome, complain};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::print_line;
 use crate::signing::LogSigner;
 use crate::text::printable;
+use crate::voice::complain;
 
 /// Joins the files that the shards of a batch wrote: results, or logs
 ///

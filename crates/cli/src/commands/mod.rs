@@ -8,5 +8,6 @@ pub mod eval;
 pub mod generate;
 pub mod keys;
 pub mod merge;
+pub mod report;
 pub mod verify;
 pub mod weights;

@@ -38,6 +38,29 @@ impl OutputPaths {
     }
 }
 
+/// Writes a file whole or not at all, and never over another one: a file that is there must hold the same bytes.
+pub fn write_kept(path: &Path, content: &[u8]) -> Outcome<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(_) => {
+            let written = interrupt::finish(|| retinanet::files::write_whole(path, content));
+            Ok(written.map_err(retinanet::Error::from)?)
+        }
+        Ok(found) => {
+            let length = content.len() as u64;
+            let same = found.is_file()
+                && found.len() == length
+                && std::fs::read(path).is_ok_and(|there| there == content);
+            if same {
+                return Ok(());
+            }
+            Err(Failure::bad_input(format!(
+                "{path:?} is there already, with other content, and is not overwritten; move it away \
+                 or write to another folder"
+            )))
+        }
+    }
+}
+
 fn create_folder(path: &Path) -> Outcome<()> {
     std::fs::create_dir_all(path)
         .map_err(|error| Failure::bad_input(format!("cannot make the folder {path:?}: {error}")))

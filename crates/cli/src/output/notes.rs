@@ -1,6 +1,6 @@
 //! Notes on standard error: what a reader of the results must know, beside an exit code of 0.
 
-use crate::text::printable;
+use crate::voice::notice;
 
 /// The most names listed in one line.
 const MAX_LISTED: usize = 10;
@@ -8,8 +8,7 @@ const MAX_LISTED: usize = 10;
 /// `note: WHAT (COUNT): NAMES`, if there are names.
 pub fn note<S: AsRef<str>>(what: &str, names: &[S]) {
     if !names.is_empty() {
-        let text = format!("note: {what} ({}): {}", names.len(), listed(names));
-        eprintln!("{}", printable(&text));
+        notice(&format!("{what} ({}): {}", names.len(), listed(names)));
     }
 }
 

@@ -38,7 +38,7 @@ impl std::fmt::Display for Table {
             cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        for row in &self.rows {
+        for (number, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for ((cell, align), width) in row.iter().zip(&self.columns).zip(&widths) {
                 let space = " ".repeat(width - console::measure_text_width(cell));
@@ -47,7 +47,11 @@ impl std::fmt::Display for Table {
                     Align::Right => line.extend([space.as_str(), cell, "  "]),
                 }
             }
-            writeln!(f, "{}", line.trim_end())?;
+            let line = line.trim_end();
+            match number {
+                0 => writeln!(f, "{}", console::style(line).bold())?,
+                _ => writeln!(f, "{line}")?,
+            }
         }
         Ok(())
     }

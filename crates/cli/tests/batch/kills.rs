@@ -39,7 +39,7 @@ pub fn killed_and_continued(
 #[test]
 fn a_run_killed_at_twenty_points_and_continued_writes_the_same_bytes() {
     let scene = Scene::new(40);
-    for format in ["jsonl", "coco"] {
+    for format in ["jsonl", "coco", "csv"] {
         let started = Instant::now();
         exits(&scene.batch("plain", &["--format", format, "--overwrite"]), 3);
         let whole = started.elapsed().as_millis() as u32;
@@ -54,7 +54,7 @@ fn a_run_killed_at_twenty_points_and_continued_writes_the_same_bytes() {
 #[test]
 fn a_file_cut_anywhere_is_continued_to_the_same_bytes() {
     let scene = Scene::new(6);
-    for format in ["jsonl", "coco"] {
+    for format in ["jsonl", "coco", "csv"] {
         exits(&scene.batch("out", &["--format", format, "--overwrite"]), 3);
         let expected = scene.read("out");
         let step = expected.len() / 8;

@@ -11,7 +11,7 @@ fn plain(scene: &Scene, format: &str) -> Vec<u8> {
 #[test]
 fn workers_and_threads_change_no_byte() {
     let scene = Scene::new(24);
-    for format in ["jsonl", "coco"] {
+    for format in ["jsonl", "coco", "csv"] {
         let expected = plain(&scene, format);
         for more in [
             ["--workers", "1", "--threads", "1"],
@@ -30,7 +30,7 @@ fn workers_and_threads_change_no_byte() {
 #[test]
 fn joined_shards_are_the_unsharded_file() {
     let scene = Scene::new(13);
-    for format in ["jsonl", "coco"] {
+    for format in ["jsonl", "coco", "csv"] {
         let expected = plain(&scene, format);
         for count in [1, 2, 5, 20] {
             let parts: Vec<String> = (0..count).rev().map(|index| format!("part{index}")).collect();

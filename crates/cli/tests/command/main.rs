@@ -5,12 +5,15 @@ mod files;
 mod inputs;
 mod interruptions;
 mod limits;
+mod outputs;
 mod receipts;
 mod stdin;
 mod tables;
 mod tampering;
 mod tiles;
+mod url;
 mod usage;
+mod voice;
 mod weights;
 
 use std::path::{Path, PathBuf};

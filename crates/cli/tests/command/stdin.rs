@@ -110,23 +110,22 @@ fn standard_input_stands_alone_and_only_where_one_image_is_meant() {
 }
 
 #[test]
-fn a_url_is_to_be_downloaded_first() {
+fn a_url_is_to_be_downloaded_first_where_files_are_meant() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(photo(), folder.path().join("1.png")).unwrap();
     let url = "HTTPS://example.org/a.jpg?b=1&c='d'";
     let shell = "'HTTPS://example.org/a.jpg?b=1&c=%27d%27'";
     let to_file = format!("curl -L -o photo.jpg {shell}");
-    let to_pipe = format!("curl -L {shell} | retinanet detect -");
+    let to_detect = format!("retinanet detect {shell}");
     for arguments in [
-        &["detect", url][..],
-        &["detect", "1.png", url],
+        &["report", "--out", "out", "1.png", url][..],
         &["batch", "--out", "out", "1.png", url],
         &["verify", "--image", url, "receipt.json"],
     ] {
         let ran = run_in(folder.path(), arguments).failed(3, &["is a URL", "curl -L"]);
         assert!(ran.out.is_empty(), "{}", ran.out);
         if arguments[0] != "verify" {
-            ran.failed(3, &[&to_file, &to_pipe]);
+            ran.failed(3, &[&to_file, &to_detect]);
         }
     }
     let url = "http://example.org/instances.json";

@@ -5,7 +5,9 @@ use super::{photo, run};
 #[test]
 fn help_and_version_say_what_there_is() {
     let help = run(&["--help"]).succeeded().out;
-    for command in ["detect", "batch", "merge", "weights", "verify", "bench", "env"] {
+    for command in
+        ["detect", "batch", "merge", "eval", "report", "weights", "verify", "bench", "env"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         let own = run(&[command, "--help"]).succeeded().out;
         assert!(own.contains("Usage: retinanet"), "{own}");

@@ -1,10 +1,11 @@
-//! The two forms of an output file. In both, every image is one line, in input order.
+//! The forms of an output file. In all, every image has lines of its own, in input order.
 
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::csv::{self, FirstRow};
 use super::record::Record;
 use crate::Result;
 use crate::detection::Detections;
@@ -13,6 +14,8 @@ use crate::eval::CocoDetection;
 /// How results are written.
 ///
 /// - [`Jsonl`](Self::Jsonl): one [`Record`] a line, and nothing else.
+/// - [`Csv`](Self::Csv): a row with the columns' names ([`Record::CSV_HEADER`]), then [`Record::to_csv`] of each image: a
+///   row a detection, or one row for an image without any and for one that failed.
 /// - [`Coco`](Self::Coco): COCO's results: one array of `{image_id, category_id, bbox: [x, y, width, height], score}`, as
 ///   pycocotools' `loadRes` reads it: [`CocoDetection`]s, to the bit those that [`eval`](crate::eval) scores.
 ///   `image_id` and `category_id` are those that the annotations give to the image's and the label's name, or else
@@ -28,6 +31,8 @@ pub enum Format {
     Jsonl,
     /// COCO results.
     Coco,
+    /// A row a detection.
+    Csv,
 }
 
 /// Stands for a failed image where there is no place for its error.
@@ -56,13 +61,14 @@ impl Format {
         match self {
             Self::Jsonl => b"",
             Self::Coco => b"[\n",
+            Self::Csv => csv::HEADER.as_bytes(),
         }
     }
 
     /// The file's last bytes.
     pub(super) fn footer(self) -> &'static [u8] {
         match self {
-            Self::Jsonl => b"",
+            Self::Jsonl | Self::Csv => b"",
             Self::Coco => b"]\n",
         }
     }
@@ -77,6 +83,7 @@ impl Format {
         let json = |result| serde_json::to_string(result).expect("a result has string keys only");
         match self {
             Self::Jsonl => Ok(Record::found(name, found)?.to_json()),
+            Self::Csv => Ok(Record::found(name, found)?.to_csv()),
             Self::Coco => Ok(results().iter().map(json).collect::<Vec<_>>().join(",")),
         }
     }
@@ -85,11 +92,12 @@ impl Format {
     pub(super) fn failed(self, name: &str, error: &str) -> String {
         match self {
             Self::Jsonl => Record::failed(name, error).to_json(),
+            Self::Csv => Record::failed(name, error).to_csv(),
             Self::Coco => FAILED.to_owned(),
         }
     }
 
-    /// Reads a line, without its newline, back.
+    /// Reads an image's lines, without the last newline, back.
     pub(super) fn parse(self, line: &[u8]) -> Result<LineContent<'_>, String> {
         match self {
             Self::Jsonl => {
@@ -100,6 +108,10 @@ impl Format {
                     failed: parsed.error.is_some(),
                     body: line,
                 })
+            }
+            Self::Csv => {
+                let FirstRow { image, failed, .. } = csv::first_row(line)?;
+                Ok(LineContent { name: Some(Cow::Owned(image)), failed, body: line })
             }
             Self::Coco => {
                 let body = line.strip_prefix(b",").unwrap_or(line);
@@ -176,6 +188,18 @@ mod tests {
                 assert_eq!((&first["category_id"], &first["score"]), (&1.into(), &0.25.into()));
             }
         }
+    }
+
+    #[test]
+    fn a_csv_file_begins_with_the_names_of_its_columns() {
+        assert_eq!(Format::Csv.header(), format!("{}\n", Record::CSV_HEADER).as_bytes());
+        let rows = found(Format::Csv, 2, 0);
+        let parsed = Format::Csv.parse(rows.as_bytes()).unwrap();
+        assert_eq!((parsed.name.as_deref(), parsed.failed), (Some("1.jpg"), false));
+        assert_eq!(
+            Joiner::default().line(Format::Csv, rows.as_bytes()),
+            format!("{rows}\n").as_bytes()
+        );
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::BatchError;
+use super::csv::ImageRows;
 use super::format::{Format, Joiner, LineContent};
 use super::identity::Identity;
 use crate::Result;
 use crate::files::WriteError;
 
-/// The longest line that is read back.
+/// The longest line, or lines of one image, that are read back.
 const MAX_LINE: u64 = 256 << 20;
 /// What a crash of the machine, not of the process, can cost at most.
 const SYNC_EVERY: Duration = Duration::from_secs(20);
@@ -242,36 +243,60 @@ impl Lines {
         if self.format.header().is_empty() {
             return Ok(true);
         }
-        if !self.advance()? {
+        self.line.clear();
+        if !self.read_line()? {
             return Ok(false);
         }
+        self.whole += self.line.len() as u64 + 1;
         if [self.line(), b"\n"].concat() == self.format.header() {
             return Ok(true);
         }
         Err(self.damaged("is not the start of such a file".to_owned()))
     }
 
-    /// Reads the next whole line; `false` at the end, and at a torn line.
+    /// Reads the next image's lines, one except in CSV; `false` at the end, and where they are torn.
     pub(super) fn advance(&mut self) -> Result<bool, BatchError> {
         self.line.clear();
-        let mut limited = io::Read::take(&mut self.reader, MAX_LINE);
-        limited
+        if !self.read_line()? {
+            return Ok(false);
+        }
+        if self.format == Format::Csv {
+            let mut rows = ImageRows::default();
+            let mut start = 0;
+            while !rows.take(&self.line[start..]).map_err(|reason| self.damaged(reason))? {
+                self.line.push(b'\n');
+                start = self.line.len();
+                if !self.read_line()? {
+                    // The rows before are whole lines, but not a whole image.
+                    self.torn = true;
+                    return Ok(false);
+                }
+            }
+        }
+        self.whole += self.line.len() as u64 + 1;
+        Ok(true)
+    }
+
+    /// Adds the next whole line, without its newline; `false` at the end, and at a torn line.
+    fn read_line(&mut self) -> Result<bool, BatchError> {
+        let left = MAX_LINE.saturating_sub(self.line.len() as u64);
+        let mut limited = io::Read::take(&mut self.reader, left);
+        let read = limited
             .read_until(b'\n', &mut self.line)
             .map_err(|source| BatchError::Read { path: self.path.clone(), source })?;
         self.number += 1;
         if self.line.len() as u64 == MAX_LINE {
             return Err(self.damaged(format!("has more than {MAX_LINE} bytes")));
         }
-        let last = self.line.pop();
-        self.torn = last.is_some_and(|byte| byte != b'\n');
-        if last != Some(b'\n') {
+        self.torn = read > 0 && self.line.last() != Some(&b'\n');
+        if read == 0 || self.torn {
             return Ok(false);
         }
-        self.whole += self.line.len() as u64 + 1;
+        self.line.pop();
         Ok(true)
     }
 
-    /// The line that was read last, without its newline.
+    /// The image's lines that were read last, without the last newline.
     pub(super) fn line(&self) -> &[u8] {
         &self.line
     }

@@ -76,6 +76,16 @@ impl Record {
     }
 }
 
+impl RecordDetection {
+    /// The class id, the label, and score and corners as CSV.
+    pub(super) fn csv_fields(&self) -> [String; 3] {
+        let [x1, y1, x2, y2] = self.in_image;
+        let numbers = [self.score, x1, y1, x2, y2]
+            .map(|number| serde_json::to_string(&number).expect("a number can be written"));
+        [self.label_id.to_string(), self.label.clone(), numbers.join(",")]
+    }
+}
+
 impl From<&Detection> for RecordDetection {
     fn from(found: &Detection) -> Self {
         Self {

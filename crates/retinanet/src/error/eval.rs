@@ -1,5 +1,7 @@
 //! Annotations, and detections to be scored.
 
+use super::{VocProblem, YoloProblem};
+
 /// Annotations cannot be read, or detections do not fit them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,36 @@ pub enum EvalError {
         path: std::path::PathBuf,
         /// Where it departs, and how.
         reason: String,
+    },
+    /// A line of YOLO's text, or a file of it, that cannot be used.
+    #[error("{path:?}, line {line}: {problem}")]
+    Yolo {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: YoloProblem,
+    },
+    /// A Pascal VOC file that cannot be used.
+    #[error("{path:?}, line {line}: {problem}")]
+    Voc {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: VocProblem,
+    },
+    /// A folder of annotations that holds none for any image.
+    #[error("{folder:?} holds no {what}; {next}")]
+    NoAnnotations {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What was looked for.
+        what: String,
+        /// What to do.
+        next: &'static str,
     },
     /// Two entries share an id.
     #[error("{name:?}: two {list} have the id {id}; ids must differ")]

@@ -45,6 +45,16 @@ pub enum LabelError {
         /// How many categories there are.
         known: usize,
     },
+    /// A name that a list of one name a line cannot hold.
+    #[error(
+        "category {id} is called {name:?}: a line break, which `classes.txt` cannot hold; rename it"
+    )]
+    LineBreak {
+        /// The category's place.
+        id: usize,
+        /// Its name.
+        name: String,
+    },
     /// A list without a name.
     #[error(
         "the list of categories is empty; give one name per class, the background (id 0) first"

@@ -2,6 +2,7 @@
 //!
 //! They stand below all rooms, which name them to their users (`image::ImageError`, say).
 
+mod annotation;
 mod batch;
 mod data;
 mod detector;
@@ -15,6 +16,7 @@ mod model;
 mod op;
 mod postprocess;
 
+pub use annotation::{VocProblem, YoloProblem};
 pub use batch::BatchError;
 pub use data::DataError;
 pub use detector::DetectorError;

@@ -81,6 +81,14 @@ struct RawAnnotation {
     iscrowd: bool,
 }
 
+impl From<RawAnnotation> for Annotation {
+    fn from(raw: RawAnnotation) -> Self {
+        let RawAnnotation { id, image_id, category_id, bbox, area, iscrowd } = raw;
+        let area = area.unwrap_or(bbox[2] * bbox[3]);
+        Self { id, image_id, category_id, bbox, area, iscrowd }
+    }
+}
+
 fn zero_or_one<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<bool, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -115,29 +123,37 @@ impl GroundTruth {
             name: name.to_owned(),
             reason: error.to_string().escape_debug().to_string(),
         })?;
-        Ok(Self::checked(read, name)?)
+        let Layout { images, categories, annotations } = read;
+        let annotations = annotations.into_iter().map(Annotation::from).collect();
+        Self::from_parts(images, categories, annotations, name)
     }
 
-    fn checked(read: Layout, name: &str) -> Result<Self, EvalError> {
-        let Layout { mut images, mut categories, annotations } = read;
+    /// A data set from its parts; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`EvalError`]: repeated ids, annotations of images or categories that are not listed, boxes that are none.
+    pub fn from_parts(
+        mut images: Vec<CocoImage>,
+        mut categories: Vec<CocoCategory>,
+        annotations: Vec<Annotation>,
+        name: &str,
+    ) -> Result<Self> {
         images.sort_by_key(|image| image.id);
         categories.sort_by_key(|category| category.id);
         let image_ids = distinct(images.iter().map(|image| image.id), "images", name)?;
         let category_ids = distinct(categories.iter().map(|one| one.id), "categories", name)?;
         distinct(annotations.iter().map(|annotation| annotation.id), "annotations", name)?;
-        let check = |raw: RawAnnotation| {
-            let RawAnnotation { id, image_id, category_id, bbox, area, iscrowd } = raw;
+        for &Annotation { id, image_id, category_id, bbox, area, .. } in &annotations {
             let dangling =
                 |kind, target| EvalError::Dangling { name: name.to_owned(), id, kind, target };
             if !image_ids.contains(&image_id) {
-                return Err(dangling("image", image_id));
+                return Err(dangling("image", image_id).into());
             }
             if !category_ids.contains(&category_id) {
-                return Err(dangling("category", category_id));
+                return Err(dangling("category", category_id).into());
             }
-            let area = area.unwrap_or(bbox[2] * bbox[3]);
             let value = |field, value, needs| {
-                Err(EvalError::Value { name: name.to_owned(), id, field, value, needs })
+                Err(EvalError::Value { name: name.to_owned(), id, field, value, needs }.into())
             };
             if !(bbox.iter().all(|side| side.is_finite()) && bbox[2] >= 0.0 && bbox[3] >= 0.0) {
                 let needs = "left, top, width and height must be finite, the last two not negative";
@@ -146,9 +162,7 @@ impl GroundTruth {
             if !(area.is_finite() && area >= 0.0) {
                 return value("area", area.to_string(), "it must be finite and not negative");
             }
-            Ok(Annotation { id, image_id, category_id, bbox, area, iscrowd })
-        };
-        let annotations = annotations.into_iter().map(check).collect::<Result<_, _>>()?;
+        }
         Ok(Self { images, categories, annotations })
     }
 

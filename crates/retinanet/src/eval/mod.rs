@@ -31,21 +31,30 @@
 mod accumulate;
 mod annotations;
 mod categories;
+mod curves;
 mod detections;
+mod folder;
 mod matching;
 mod scores;
+#[cfg(feature = "voc")]
+mod voc;
+mod yolo;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use crate::error::EvalError;
+pub use crate::error::{EvalError, VocProblem, YoloProblem};
 pub use annotations::{Annotation, CocoCategory, CocoImage, GroundTruth};
 pub(crate) use annotations::{decode_as_annotated, read as read_annotations};
 pub use categories::CategoryMap;
+pub use curves::PrecisionRecall;
 pub use detections::CocoDetection;
 pub use scores::{ClassScores, CocoScores, Evaluation};
+#[cfg(feature = "voc")]
+pub use voc::VocOrigin;
+pub use yolo::{SizedImage, read_yolo_classes, yolo_files_without_image};
 
 use crate::Result;
 use accumulate::ClassCurves;
@@ -64,6 +73,18 @@ impl GroundTruth {
     ///
     /// Source: pycocotools' `COCOeval` with `iouType="bbox"` and its default parameters.
     pub fn evaluate(&self, detections: &[CocoDetection]) -> Result<Evaluation> {
+        Ok(self.evaluate_with_curves(detections)?.0)
+    }
+
+    /// [`evaluate`](Self::evaluate), with the curves whose means the APs are: of each category that has something to
+    /// be found, in order of id.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_with_curves(
+        &self,
+        detections: &[CocoDetection],
+    ) -> Result<(Evaluation, Vec<PrecisionRecall>)> {
         detections::check(detections, self)?;
         let mut cells = self.cells(detections);
         let mut classes = Vec::with_capacity(self.categories().len());
@@ -86,14 +107,21 @@ impl GroundTruth {
             });
             curves.push(class);
         }
-        Ok(Evaluation {
+        let drawn = classes.iter().zip(&curves).filter_map(|(scores, class)| {
+            let ClassScores { category_id, name, annotations, .. } = scores;
+            let curves = class.areas[0].as_ref()?;
+            Some(PrecisionRecall::new(*category_id, name, *annotations, curves))
+        });
+        let drawn = drawn.collect();
+        let evaluation = Evaluation {
             images: self.images().len(),
             annotations: self.annotations().len(),
             zero_id_annotations: self.annotations().iter().filter(|one| one.id == 0).count(),
             detections: detections.len(),
             overall: CocoScores::of(&curves),
             classes,
-        })
+        };
+        Ok((evaluation, drawn))
     }
 
     /// What belongs together: per category, and in it per image in order of id.

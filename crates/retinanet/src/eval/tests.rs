@@ -65,7 +65,16 @@ fn all_numbers_have_pycocotools_bits() {
             truth = truth.only_categories(&names).unwrap();
             detections.retain(|found| categories.contains(&found.category_id));
         }
-        let evaluation = truth.evaluate(&detections).unwrap();
+        let (evaluation, curves) = truth.evaluate_with_curves(&detections).unwrap();
+        let to_be_found = evaluation.classes.iter().filter(|class| class.scores.ap.is_some());
+        assert_eq!(curves.len(), to_be_found.clone().count(), "{name}");
+        for (curve, class) in curves.iter().zip(to_be_found) {
+            let all = curve.precision.concat();
+            assert_eq!(all.len(), 10 * PrecisionRecall::LEVELS);
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            assert!((mean - class.scores.ap.unwrap()).abs() < 1e-12, "{name}");
+            assert!(curve.precision.iter().all(|levels| levels.is_sorted_by(|a, b| a >= b)));
+        }
         assert_eq!(bits(evaluation.overall.to_array()), bits(case.overall), "{name}");
         assert_eq!(evaluation.classes.len(), case.classes.len(), "{name}");
         for (class, (id, expected)) in evaluation.classes.iter().zip(case.classes) {

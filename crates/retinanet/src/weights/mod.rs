@@ -26,5 +26,5 @@ pub use retinanet_checkpoint::{
     DEFAULT_ENDPOINT, Error, ExpectedSha256, ExpectedTensor, FetchError, FetchOptions, FetchedFile,
     Format, Found, Ignored, LoadReport, LoadedTensors, Location, MisShaped, Mismatch, Pin,
     Progress, SafeUrl, Source, SourceFormat, StoredDtype, TensorData, TensorInfo, Token, Unmatched,
-    WeightsError, fetch, find_cached, save_safetensors,
+    WeightsError, fetch, fetch_content, find_cached, save_safetensors,
 };

@@ -7,17 +7,17 @@ use serde_json::json;
 use super::args::{Args, builder};
 use crate::advice::in_options;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::inputs::came_from_stdin;
+use crate::inputs::came_from_elsewhere;
 use crate::output::{print_line, write_json};
 use crate::text::printable;
 
 /// Re-runs it.
 pub(super) fn run(args: &Args) -> Outcome {
     let receipt = Receipt::open(&args.record)?;
-    if args.image.is_none() && came_from_stdin(&receipt) {
-        return Err(Failure::bad_input(
-            "the receipt's image came from standard input; say where it is now, with --image FILE",
-        ));
+    if let (None, Some(origin)) = (&args.image, came_from_elsewhere(&receipt)) {
+        return Err(Failure::bad_input(format!(
+            "the receipt's image came from {origin}; say where it is now, with --image FILE"
+        )));
     }
     let mut progress = Progress::new(1, "windows");
     let mut watch = |done: usize, total: usize| progress.at(done, total);
