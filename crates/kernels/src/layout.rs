@@ -41,18 +41,20 @@ impl BlockedShape {
     /// Pixels from one block's plane to the next. Planes that lie a multiple of 4 KiB apart would
     /// share cache sets, so such a stride is moved off it.
     pub fn plane(&self) -> usize {
-        let pixels = self.height * self.width;
+        let pixels = self.height.saturating_mul(self.width);
         if pixels.is_multiple_of(64) { pixels + 1 } else { pixels }
     }
 
-    /// Values of f32 in the whole layout, with room for a register tile to read past the last pixel.
+    /// Values of f32 in the whole layout, with room for a register tile to read past the last pixel. Of a
+    /// shape that no memory has room for, more than any memory has: no slice is long enough for it.
     pub fn len(&self) -> usize {
-        (self.blocks() * self.plane() + READ_PAST) * LANES
+        let pixels = self.blocks().saturating_mul(self.plane()).saturating_add(READ_PAST);
+        pixels.saturating_mul(LANES)
     }
 
     /// Values without any padding: channels x height x width.
     pub fn values(&self) -> usize {
-        self.channels * self.height * self.width
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
     }
 
     /// Whether there is nothing in it.
@@ -263,6 +265,17 @@ fn check(shape: BlockedShape, actual: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shape_that_no_memory_holds_fits_no_slice() {
+        for [channels, height, width] in
+            [[usize::MAX, 1, 1], [16, 1 << 31, usize::MAX], [64, usize::MAX / 64, 1]]
+        {
+            let shape = BlockedShape::new(channels, [height, width]);
+            assert!(shape.len() > isize::MAX as usize / size_of::<f32>(), "{shape:?}");
+            assert!(Blocked::new(shape, &[0.0; 4096]).is_err(), "{shape:?}");
+        }
+    }
 
     #[test]
     fn copying_in_and_out_gives_the_same_values() {

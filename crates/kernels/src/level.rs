@@ -20,6 +20,8 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    Relaxed(crate::simd::Relaxed),
 }
 
 impl Level {
@@ -43,6 +45,8 @@ impl Level {
                     levels.push(Self(Kind::Avx512));
                 }
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            levels.extend(crate::simd::Relaxed::detect().map(|fused| Self(Kind::Relaxed(fused))));
             levels
         })
     }
@@ -77,7 +81,7 @@ impl Level {
         })
     }
 
-    /// `portable`, `avx2` or `avx512`.
+    /// `portable`, `avx2`, `avx512` or `relaxed-simd`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
@@ -85,6 +89,8 @@ impl Level {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::Relaxed(_) => "relaxed-simd",
         }
     }
 
@@ -119,6 +125,8 @@ impl Level {
             // SAFETY: a `Level` of this kind is only made after the CPU was seen to have AVX-512F.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => unsafe { crate::simd::avx512::run(kernel) },
+            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+            Kind::Relaxed(fused) => kernel.run(fused),
         }
     }
 }

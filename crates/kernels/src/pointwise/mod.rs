@@ -89,8 +89,8 @@ pub fn add_in_place(level: Level, values: &mut [f32], b: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// The gradient of [`relu`], in place: `gradient[i] = output[i] > 0 ? gradient[i] : +0`, where `output` is what ReLU
-/// answered. A NaN there lets nothing through, as in PyTorch's `threshold_backward` (the loss shows it anyway).
+/// The gradient of [`relu`], in place: `gradient[i] = output[i] <= 0 ? +0 : gradient[i]`, where `output` is what ReLU
+/// answered. A NaN there lets the gradient through, as PyTorch does.
 ///
 /// # Errors
 /// The slices differ in length.

@@ -265,15 +265,18 @@ fn log1p_of_vectors_equals_the_scalar_definition_from_zero_to_one() {
 }
 
 #[test]
-fn relu_lets_the_gradient_through_where_its_output_is_above_zero() {
+fn relu_lets_the_gradient_through_where_its_output_is_not_zero_or_below() {
     everywhere(|level| {
         for len in [0, 1, 16, 33, PIECE + 5] {
             let mut output = values(len as u64, len, true);
+            for (at, value) in [(0, f32::NAN), (5, f32::from_bits(1)), (7, -0.0), (20, f32::NAN)] {
+                output.get_mut(at).into_iter().for_each(|place| *place = value);
+            }
             relu_in_place(level, &mut output);
             let mut gradient = values(len as u64 + 9, len, true);
             let expected: Vec<f32> = in_ieee((&output, &gradient), |(output, gradient)| {
                 let pairs = output.iter().zip(gradient);
-                pairs.map(|(y, g)| if *y > 0.0 { *g } else { 0.0 }).collect()
+                pairs.map(|(y, g)| if *y <= 0.0 { 0.0 } else { *g }).collect()
             });
             relu_backward_in_place(level, &output, &mut gradient).unwrap();
             assert_same_bits(&gradient, &expected, level);

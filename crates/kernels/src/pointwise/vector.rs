@@ -108,13 +108,15 @@ impl Kernel for ReluMask<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { output, gradient } = self;
         let zero = s.splat(0.0);
+        // Below the least positive number is what is not above 0; of a NaN it is not true.
+        let least = s.splat(f32::from_bits(1));
         let whole = gradient.len() / LANES * LANES;
         for at in (0..whole).step_by(LANES) {
-            let kept = s.select_lt(zero, s.read(output, at), s.read(gradient, at), zero);
+            let kept = s.select_lt(s.read(output, at), least, zero, s.read(gradient, at));
             s.write(gradient, at, kept);
         }
         for (gradient, output) in gradient[whole..].iter_mut().zip(&output[whole..]) {
-            *gradient = if 0.0 < *output { *gradient } else { 0.0 };
+            *gradient = if *output <= 0.0 { 0.0 } else { *gradient };
         }
     }
 }

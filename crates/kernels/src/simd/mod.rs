@@ -12,6 +12,8 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod relaxed;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,8 @@ pub use bf16::Bf16;
 pub(crate) use bf16::{PairKernel, Pairs};
 pub(crate) use portable::Portable;
 pub use portable::fma;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+pub(crate) use relaxed::Relaxed;
 #[cfg(test)]
 pub(crate) use tests::hard_f32;
 

@@ -9,7 +9,7 @@ pub(crate) struct Portable;
 /// Sixteen values, aligned as the widest level aligns them.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Lanes([f32; LANES]);
+pub(crate) struct Lanes(pub(super) [f32; LANES]);
 
 /// `a * b + c` rounded once, exact on every machine.
 ///
@@ -51,6 +51,41 @@ pub(super) fn soft_fma(a: f32, b: f32, c: f32) -> f32 {
     f64::from_bits(odd) as f32
 }
 
+/// [`soft_fma`] of each lane, mostly without its two-sum: the sum is rounded to `f64` and then to `f32`, and
+/// all lanes are redone where that may have gone wrong in one of them.
+///
+/// Let `x` be the exact value, `s` what it rounds to in `f64`, and `m` any point where rounding to `f32` changes
+/// its answer: halfway between two neighbours. Every `m` is an `f64`, and rounding is monotone and leaves an `f64`
+/// as it is; so `x < m` gives `s <= m`, and `x > m` gives `s >= m`. Unless `s` is such an `m` itself, `s` and `x`
+/// therefore lie between the same two of them and round to the same `f32`. Where `|s| >= 2^-126` an `m`, the one
+/// below infinity included, is an `f64` whose last 29 bits are a one and 28 zeros; below that, where the places
+/// of the bits change, every `s` but zero is redone. A zero is exact: a product is 0 or at least 2^-298. Infinities
+/// and NaN round to themselves.
+#[inline(always)]
+#[cfg_attr(any(target_feature = "fma", target_arch = "aarch64"), allow(dead_code))]
+pub(super) fn soft_fma_lanes(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+    let mut out = c;
+    let mut doubtful = 0u64;
+    for i in 0..LANES {
+        let sum = f64::from(a.0[i]) * f64::from(b.0[i]) + f64::from(c.0[i]);
+        out.0[i] = sum as f32;
+        let halfway = sum.to_bits() & 0x1fff_ffff == 0x1000_0000;
+        let tiny = (sum.abs() < f64::from(f32::MIN_POSITIVE)) & (sum != 0.0);
+        doubtful |= u64::from(halfway | tiny);
+    }
+    if doubtful == 0 { out } else { redo(a, b, c) }
+}
+
+#[cold]
+#[inline(never)]
+fn redo(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+    let mut out = c;
+    for i in 0..LANES {
+        out.0[i] = soft_fma(a.0[i], b.0[i], c.0[i]);
+    }
+    out
+}
+
 impl Portable {
     #[inline(always)]
     fn map2(a: Lanes, b: Lanes, f: impl Fn(f32, f32) -> f32) -> Lanes {
@@ -82,11 +117,18 @@ impl Arithmetic for Portable {
 
     #[inline(always)]
     fn fma(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        let mut out = c;
-        for i in 0..LANES {
-            out.0[i] = fma(a.0[i], b.0[i], c.0[i]);
+        #[cfg(any(target_feature = "fma", target_arch = "aarch64"))]
+        {
+            let mut out = c;
+            for i in 0..LANES {
+                out.0[i] = fma(a.0[i], b.0[i], c.0[i]);
+            }
+            out
         }
-        out
+        #[cfg(not(any(target_feature = "fma", target_arch = "aarch64")))]
+        {
+            soft_fma_lanes(a, b, c)
+        }
     }
 }
 

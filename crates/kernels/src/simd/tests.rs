@@ -97,3 +97,76 @@ fn soft_fma_checked(a: f32, b: f32, c: f32) -> f32 {
     assert_eq!(bits(soft), bits(libm), "{a:e} * {b:e} + {c:e}");
     soft
 }
+
+/// `x * y + c` on its plain way through `f64`, rounded twice.
+fn twice_rounded(x: f32, y: f32, c: f32) -> f32 {
+    (f64::from(x) * f64::from(y) + f64::from(c)) as f32
+}
+
+/// Sums just beside the middle of two neighbours: in `f64` exactly in the middle. `shift` scales all of it.
+fn beside_the_middle(shift: i32) -> [(f32, f32, f32); 4] {
+    let two = |power: i32| f32::from_bits(((127 + power) as u32) << 23);
+    // c is a number with 24 bits; the product adds half of its last place, and a bit 2^-46 of that.
+    let half = 1.0 + two(-23);
+    let more = [(half, two(-12) * half), (half, two(-12) * (1.0 - two(-23)))];
+    let scaled = |x: f32| x * two(shift);
+    [
+        (more[0].0, scaled(more[0].1 * two(-12)), scaled(1.0)),
+        (more[0].0, scaled(-more[0].1 * two(-12)), scaled(-1.0)),
+        (more[1].0, scaled(more[1].1 * two(-12)), scaled(1.0 + two(-23))),
+        (more[1].0, scaled(-more[1].1 * two(-12)), scaled(-1.0 - two(-23))),
+    ]
+}
+
+fn lanes_at(at: usize, (a, b, c): (f32, f32, f32)) -> [f32; LANES] {
+    let [mut xs, mut ys, mut zs] = [[1.5f32; LANES], [0.25; LANES], [-3.0; LANES]];
+    (xs[at], ys[at], zs[at]) = (a, b, c);
+    portable::soft_fma_lanes(portable::Lanes(xs), portable::Lanes(ys), portable::Lanes(zs)).0
+}
+
+#[test]
+fn where_rounding_twice_goes_wrong_the_lanes_are_redone() {
+    let mut wrong = 0;
+    for shift in [-100, -40, 0, 40, 100] {
+        for (at, case) in beside_the_middle(shift).into_iter().enumerate() {
+            let (a, b, c) = case;
+            let right = soft_fma_checked(a, b, c);
+            wrong += usize::from(bits(twice_rounded(a, b, c)) != bits(right));
+            for at in [at, LANES - 1] {
+                let found = lanes_at(at, case);
+                assert_eq!(bits(found[at]), bits(right), "{a:e} * {b:e} + {c:e}");
+                assert_eq!(found[(at + 1) % LANES], 1.5 * 0.25 - 3.0);
+            }
+        }
+    }
+    assert!(wrong >= 10, "only {wrong} of the cases tell the two ways apart");
+}
+
+#[test]
+fn results_that_underflow_are_redone() {
+    let two = |power: i32| f32::from_bits(((127 + power) as u32) << 23);
+    // Half of the smallest number, less a 2^-46th of it.
+    let (x, y) = (two(-60) * (1.0 + two(-23)), two(-90) * (1.0 - two(-23)));
+    let mut wrong = 0;
+    for k in (0..300).chain((1 << 22)..(1 << 22) + 50).chain((1 << 23) - 20..(1 << 23) + 20) {
+        let c = f32::from_bits(k);
+        for (y, c) in [(y, c), (-y, c), (y, -c), (-y, -c)] {
+            let right = soft_fma_checked(x, y, c);
+            wrong += usize::from(bits(twice_rounded(x, y, c)) != bits(right));
+            assert_eq!(bits(lanes_at(3, (x, y, c))[3]), bits(right), "{x:e} * {y:e} + {c:e}");
+        }
+    }
+    assert!(wrong >= 100, "only {wrong} of the cases tell the two ways apart");
+}
+
+proptest! {
+    #[test]
+    fn lanes_equal_the_scalar(
+        a in prop::array::uniform16(hard_f32()), b in prop::array::uniform16(hard_f32()), c in prop::array::uniform16(hard_f32()),
+    ) {
+        let found = portable::soft_fma_lanes(portable::Lanes(a), portable::Lanes(b), portable::Lanes(c)).0;
+        for i in 0..LANES {
+            prop_assert_eq!(bits(found[i]), bits(soft_fma_checked(a[i], b[i], c[i])));
+        }
+    }
+}

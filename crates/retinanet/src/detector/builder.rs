@@ -1,14 +1,12 @@
 //! Everything a detector can be told.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
-use retinanet_kernels::with_ieee;
-
 use super::engine::Engine;
-use super::source::{Loaded, Source, check_categories};
+use super::pool::Pool;
+use super::source::{GivenWeights, Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
 use crate::determinism::{Determinism, Digest};
@@ -40,7 +38,7 @@ pub struct DetectorBuilder {
 /// What does not depend on the weights.
 struct Prepared {
     level: Level,
-    pool: rayon::ThreadPool,
+    pool: Pool,
     engine: Engine,
     /// The GPU's name and driver.
     gpu: Option<String>,
@@ -62,7 +60,24 @@ impl DetectorBuilder {
     /// The weights: a `.safetensors` or `.pth` file, or the name of a checkpoint in the manifest
     /// (`retinanet_resnet50_fpn_v2.coco_v1`), which is fetched once and then found in the cache.
     pub fn weights(mut self, path_or_name: impl Into<PathBuf>) -> Self {
-        self.source.weights = Some(path_or_name.into());
+        self.source.weights = Some(GivenWeights::Named(path_or_name.into()));
+        self
+    }
+
+    /// The weights, from memory: `bytes` is the content of a `.safetensors` or `.pth` file, `name` what
+    /// messages and receipts call it. Nothing is looked up on disk.
+    ///
+    /// ```no_run
+    /// let bytes = std::fs::read("person_r18.safetensors")?;
+    /// let detector = retinanet::Detector::builder().weights_from_bytes("person_r18", bytes).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn weights_from_bytes(
+        mut self,
+        name: impl Into<PathBuf>,
+        bytes: impl Into<Arc<[u8]>>,
+    ) -> Self {
+        self.source.weights = Some(GivenWeights::InMemory(name.into(), bytes.into()));
         self
     }
 
@@ -134,7 +149,8 @@ impl DetectorBuilder {
         self
     }
 
-    /// How many threads a detection uses; the answer does not depend on it. Default: one per core.
+    /// How many threads a detection uses; the answer does not depend on it. Default: one per core. On a target
+    /// without threads (WebAssembly in a browser) it runs on the caller's, and more than one is an error.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -192,7 +208,7 @@ impl DetectorBuilder {
     /// tensors.
     pub fn build(mut self) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
-        let weights = source.weights.clone();
+        let weights = source.weights.as_ref().map(|given| given.name().to_owned());
         let prepared = self.prepare(source.fetch.as_ref())?;
         let pool = &prepared.pool;
         // On the pool's threads, for a configuration's numbers are read from text.
@@ -285,13 +301,13 @@ impl DetectorBuilder {
 
     /// The weights, where none were given yet.
     pub(crate) fn weights_unless_given(mut self, path_or_name: &str) -> Self {
-        self.source.weights.get_or_insert_with(|| path_or_name.into());
+        self.source.weights.get_or_insert_with(|| GivenWeights::Named(path_or_name.into()));
         self
     }
 
     /// The weights as they were given.
-    pub(crate) fn weights_path(&self) -> Option<&Path> {
-        self.source.weights.as_deref()
+    pub(crate) fn given_weights(&self) -> Option<&GivenWeights> {
+        self.source.weights.as_ref()
     }
 
     /// Checks what does not depend on the weights, before any are read.
@@ -309,23 +325,7 @@ impl DetectorBuilder {
             Some(level) => level,
             None => Level::from_env()?,
         };
-        if self.threads == Some(0) || self.threads.is_some_and(|threads| threads > MAX_THREADS) {
-            let (value, needs) = (format!("{:?}", self.threads.unwrap_or(0)), "expected 1 to 4096");
-            return Err(DetectorError::Setting { setting: "threads", value, needs }.into());
-        }
-        let threads = self
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .spawn_handler(|thread| {
-                let name = format!("retinanet-{}", thread.index());
-                // A new thread inherits the rounding mode that the host program may have set.
-                std::thread::Builder::new().name(name).spawn(|| with_ieee(|| thread.run()))?;
-                Ok(())
-            })
-            .build()
-            .map_err(|error| DetectorError::Threads { threads, reason: error.to_string() })?;
+        let pool = Pool::new(self.threads)?;
         #[cfg(feature = "cudnn")]
         if let Some(choice) = choice {
             let (engine, gpu) = self.engine_with_cudnn(choice, fetch)?;
@@ -414,6 +414,3 @@ fn shelf(fetch: Option<&FetchOptions>) -> Option<PathBuf> {
     let options = fetch.cloned().map_or_else(FetchOptions::from_env, Ok);
     options.ok().map(|options| options.cache_dir.join("cuda"))
 }
-
-/// More threads than any machine can use well; a typing error more likely.
-const MAX_THREADS: usize = 4096;

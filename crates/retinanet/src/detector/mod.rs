@@ -6,6 +6,7 @@ mod cuda;
 #[cfg(feature = "cudnn")]
 mod cudnn;
 mod engine;
+mod pool;
 mod profile;
 mod source;
 mod tiled;
@@ -31,6 +32,8 @@ use crate::ops::Level;
 use crate::postprocess::ScoredBox;
 use crate::weights::LoadReport;
 use engine::Engine;
+use pool::Pool;
+pub(crate) use source::GivenWeights;
 pub use trace::StageValues;
 use trace::Trace;
 
@@ -60,7 +63,7 @@ pub struct Detector {
     determinism: Determinism,
     level: Level,
     device: Device,
-    pool: rayon::ThreadPool,
+    pool: Pool,
     engine: Engine,
     /// The GPU's name and driver.
     gpu: Option<String>,
@@ -163,7 +166,7 @@ impl Detector {
 
     /// How many threads it uses.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool.size()
     }
 
     /// What its answers are computed with.

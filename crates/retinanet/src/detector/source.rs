@@ -1,6 +1,7 @@
 //! From what the user names to a model: a file or a manifest's entry, its configuration, its names.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::DetectorError;
 use crate::Result;
@@ -12,11 +13,37 @@ use crate::weights::{
     Source as FileSource, fetch,
 };
 
+/// The weights as they were given.
+#[derive(Clone)]
+pub(crate) enum GivenWeights {
+    /// A file's path, or a name in the manifest.
+    Named(PathBuf),
+    /// A file's content, and the name it goes by.
+    InMemory(PathBuf, Arc<[u8]>),
+}
+
+impl GivenWeights {
+    /// The name or path.
+    pub(crate) fn name(&self) -> &Path {
+        match self {
+            Self::Named(name) | Self::InMemory(name, _) => name,
+        }
+    }
+}
+
+impl std::fmt::Debug for GivenWeights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(name) => write!(f, "{name:?}"),
+            Self::InMemory(name, bytes) => write!(f, "{name:?} ({} bytes in memory)", bytes.len()),
+        }
+    }
+}
+
 /// What the user said about the weights.
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    /// A file's path, or a name in the manifest.
-    pub(super) weights: Option<PathBuf>,
+    pub(super) weights: Option<GivenWeights>,
     pub(super) manifest: Option<Manifest>,
     pub(super) fetch: Option<FetchOptions>,
     pub(super) architecture: Option<Architecture>,
@@ -66,13 +93,10 @@ impl Source {
     /// Finds and reads the weights, and says what they are.
     pub(super) fn describe(self) -> Result<Described> {
         self.check_eps()?;
-        let (path, entry) = self.locate()?;
-        let checkpoint = Checkpoint::open(&path.path)?;
-        if path.sha256.as_ref().is_some_and(|expected| expected != checkpoint.sha256()) {
-            let (expected, found) =
-                (path.sha256.unwrap_or_default(), checkpoint.sha256().to_owned());
-            return Err(DetectorError::Changed { path: path.path, expected, found }.into());
-        }
+        let (checkpoint, entry) = match self.weights.as_ref().ok_or(DetectorError::NoWeights)? {
+            GivenWeights::InMemory(name, bytes) => (Checkpoint::from_bytes(name, bytes)?, None),
+            GivenWeights::Named(given) => self.open(given)?,
+        };
         checkpoint.check_framework()?;
         // A configuration of the user's own says all that the manifest would.
         let unknown = entry.is_none() && self.config.is_none();
@@ -80,6 +104,19 @@ impl Source {
         let config = self.configure(&checkpoint, entry.as_ref())?;
         let categories = self.categories(&config, entry.as_ref())?;
         Ok(Described { checkpoint, config, categories })
+    }
+
+    /// Finds and reads what was given by its name or path.
+    fn open(&self, given: &Path) -> Result<(Checkpoint, Option<ManifestEntry>)> {
+        let (Located { path, sha256 }, entry) = self.locate(given)?;
+        let checkpoint = Checkpoint::open(&path)?;
+        match sha256 {
+            Some(expected) if expected != checkpoint.sha256() => {
+                let found = checkpoint.sha256().to_owned();
+                Err(DetectorError::Changed { path, expected, found }.into())
+            }
+            _ => Ok((checkpoint, entry)),
+        }
     }
 
     /// Refuses a stated eps that no batch norm has.
@@ -104,8 +141,7 @@ impl Source {
         manifest.entries().iter().find(|entry| entry.sources.iter().any(is)).cloned()
     }
 
-    fn locate(&self) -> Result<(Located, Option<ManifestEntry>)> {
-        let given = self.weights.as_deref().ok_or(DetectorError::NoWeights)?;
+    fn locate(&self, given: &Path) -> Result<(Located, Option<ManifestEntry>)> {
         let looks_like_a_path = given.components().count() > 1
             || given
                 .extension()

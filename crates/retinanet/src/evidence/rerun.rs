@@ -86,7 +86,7 @@ impl Log {
         let weights_sha256 = self.header().weights_sha256;
         let builder = match weights_of(self.header(), hint.as_ref()) {
             Some(weights) => builder.weights_unless_given(&weights),
-            None if builder.weights_path().is_some() => builder,
+            None if builder.given_weights().is_some() => builder,
             None => {
                 let advice =
                     format!("give the file whose sha256 is {weights_sha256} (`--weights`)");

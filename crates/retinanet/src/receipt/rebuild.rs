@@ -1,9 +1,7 @@
 //! The detector of a record, built again.
 
-use std::path::Path;
-
-use super::record::hash_file;
-use crate::detector::{Detector, DetectorBuilder};
+use super::record::{hash_file, sha256};
+use crate::detector::{Detector, DetectorBuilder, GivenWeights};
 use crate::determinism::{Determinism, Digest, Mode};
 use crate::error::DetectorError;
 use crate::labels::Categories;
@@ -39,7 +37,7 @@ impl Recorded<'_> {
             .config(self.configuration.clone())
             .categories(Categories::new(self.categories.iter().cloned())?)
             .determinism(determinism);
-        let path = builder.weights_path().map(Path::to_owned);
+        let given = builder.given_weights().cloned();
         let error = match builder.build() {
             Ok(detector) => return Ok(Ok(detector)),
             Err(error) => error,
@@ -56,12 +54,18 @@ impl Recorded<'_> {
             }
             // A device or a setting, not the file.
             Error::Detector(_) | Error::Determinism(_) => Err(error),
-            _ => match path.and_then(|path| hash_file(&path).ok()) {
-                Some((found, _)) if found != self.weights_sha256 => {
-                    changed(found.to_string(), &error)
-                }
+            _ => match given.as_ref().and_then(hash) {
+                Some(found) if found != self.weights_sha256 => changed(found.to_string(), &error),
                 _ => Err(error),
             },
         }
+    }
+}
+
+/// The SHA-256 of a weights file; `None` where there is none of that name.
+fn hash(given: &GivenWeights) -> Option<Digest> {
+    match given {
+        GivenWeights::Named(path) => hash_file(path).ok().map(|(found, _)| found),
+        GivenWeights::InMemory(_, bytes) => Some(sha256(bytes)),
     }
 }

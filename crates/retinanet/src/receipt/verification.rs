@@ -81,12 +81,12 @@ impl Verification {
 }
 
 /// An image as it is looked at.
-enum Picture {
+enum Picture<'a> {
     Whole(Image),
-    Rows(Box<ImageRows<'static>>, Tiling),
+    Rows(Box<ImageRows<'a>>, Tiling),
 }
 
-impl Picture {
+impl<'a> Picture<'a> {
     /// A file's hash, and what can be decoded of it.
     fn open(
         path: &Path,
@@ -104,6 +104,22 @@ impl Picture {
         let bytes = read_file(path, &name, limits.max_file_bytes)?;
         let picture = Image::decode_with(&bytes, &name, &options);
         Ok((sha256(&bytes), picture.map(Self::Whole)))
+    }
+
+    /// As [`open`](Self::open), of a file's content.
+    fn decode(
+        name: &str,
+        bytes: &'a [u8],
+        limits: &DecodeLimits,
+        tiles: Option<&Tiling>,
+    ) -> (Digest, Result<Self>) {
+        let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+        let picture = match tiles {
+            Some(tiles) => ImageRows::decode(bytes, name, &options)
+                .map(|rows| Self::Rows(Box::new(rows), *tiles)),
+            None => Image::decode_with(bytes, name, &options).map(Self::Whole),
+        };
+        (sha256(bytes), picture)
     }
 }
 
@@ -146,18 +162,49 @@ impl Receipt {
         limits: &DecodeLimits,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Verification> {
+        let path = image.unwrap_or(Path::new(&self.image().path));
+        let picture = Picture::open(path, limits, self.tiles())?;
+        self.compare(builder, path, picture, progress)
+    }
+
+    /// As [`verify_watched`](Self::verify_watched), of an image file that is already in memory: `bytes` is its
+    /// content, `path` the name it goes by. With
+    /// [`weights_from_bytes`](DetectorBuilder::weights_from_bytes) nothing is read from disk.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_from_bytes(
+        &self,
+        builder: DetectorBuilder,
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+        limits: &DecodeLimits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Verification> {
+        let path = path.as_ref();
+        let picture = Picture::decode(&path.to_string_lossy(), bytes, limits, self.tiles());
+        self.compare(builder, path, picture, progress)
+    }
+
+    /// Compares with what is found in a file of that hash, if it can be decoded.
+    fn compare(
+        &self,
+        builder: DetectorBuilder,
+        path: &Path,
+        (found, picture): (Digest, Result<Picture<'_>>),
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Verification> {
         let mut verification = Verification {
             differences: self.contradictions()?,
             stages: 0,
             there: self.environment().clone(),
             here: None,
         };
-        let path = image.unwrap_or(Path::new(&self.image().path)).to_owned();
-        let (found, picture) = Picture::open(&path, limits, self.tiles())?;
         let expected = self.image().sha256;
         if found != expected {
             let undecodable = picture.as_ref().err().map(Error::to_string);
-            let other = Difference::ImageFile { path: path.clone(), expected, found, undecodable };
+            let other =
+                Difference::ImageFile { path: path.to_owned(), expected, found, undecodable };
             verification.differences.push(other);
         }
         let weights = self.weights().sha256;

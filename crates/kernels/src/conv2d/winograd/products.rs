@@ -32,6 +32,7 @@ impl FormKernel for MultiplyAndFinish<'_> {
             (14, _) => self.multiply::<F, 14, 2>(f, 2),
             (12, _) => self.multiply::<F, 12, 2>(f, 2),
             (9, _) => self.multiply::<F, 9, 2>(f, 2),
+            _ if F::S::TILE_PIXELS == 3 => self.multiply::<F, 3, 1>(f, blocks.min(2)),
             _ => self.multiply::<F, 6, 1>(f, blocks.min(2)),
         }
         self.finish(f, blocks.min(2));
