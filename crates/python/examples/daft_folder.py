@@ -7,7 +7,6 @@ Needs `pip install daft`.
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import daft
 import pyarrow as pa
 from daft import DataType
-from folder import SCHEMA, Find, image_paths, resolved, write
+from folder import SCHEMA, Find, command, image_paths, resolved, write
 
 ROW = DataType.struct(
     {
@@ -40,6 +39,9 @@ def detect_folder(
 ) -> pa.Table:
     """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`."""
     root = Path(folder).resolve()
+    # Daft's workers are new processes, and look there for what this file imports.
+    paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
     @daft.cls(max_concurrency=workers, use_process=True)
     class FindRow(Find):
@@ -53,20 +55,5 @@ def detect_folder(
     return write(pa.Table.from_pylist(found["row"].to_pylist(), schema=SCHEMA), out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    parser.add_argument("out")
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    options = parser.parse_args()
-    arguments = {"workers": options.workers, "batch_size": options.batch_size, "threads": options.threads}
-    table = detect_folder(options.folder, options.out, weights=options.weights, **arguments)
-    failed = sum(error != "" for error in table["error"].to_pylist())
-    print(f"{table.num_rows} images in {options.out}, {failed} of them could not be read")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, detect_folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,18 @@ def write(table: pa.Table, out: str | os.PathLike[str]) -> pa.Table:
 def resolved(weights: str | os.PathLike[str]) -> str:
     """A path that holds in other processes too; a name stays one."""
     return str(Path(weights).resolve()) if os.path.exists(weights) else os.fspath(weights)
+
+
+def command(description: str, detect_folder: Callable[..., pa.Table]) -> None:
+    """What an example does when it is run as a program."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("out")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    options = parser.parse_args()
+    table = detect_folder(**vars(options))
+    failed = sum(error != "" for error in table["error"].to_pylist())
+    print(f"{table.num_rows} images in {options.out}, {failed} of them could not be read")

@@ -9,14 +9,13 @@ labels, digest; or the error of an image that cannot be read. Needs `pip install
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
-from folder import SCHEMA, Find, image_paths, resolved, write
+from folder import SCHEMA, Find, command, image_paths, resolved, write
 
 
 class FindBatch(Find):
@@ -48,26 +47,5 @@ def detect_folder(
     return write(pa.concat_tables(ray.get(table).cast(SCHEMA) for table in found.to_arrow_refs()), out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    parser.add_argument("out")
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    options = parser.parse_args()
-    table = detect_folder(
-        options.folder,
-        options.out,
-        weights=options.weights,
-        workers=options.workers,
-        batch_size=options.batch_size,
-        threads=options.threads,
-    )
-    failed = sum(error != "" for error in table["error"].to_pylist())
-    print(f"{table.num_rows} images in {options.out}, {failed} of them could not be read")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, detect_folder)
