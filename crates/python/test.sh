@@ -6,10 +6,10 @@
 # --all also installs Ray, Daft and supervision, whose tests are skipped without them (some 500 MB).
 set -eu
 
-beside="pytest pillow mypy"
+beside="-r requirements-test.txt"
 if [ "${1:-}" = --all ]; then
     shift
-    beside="$beside ray[data] daft supervision"
+    beside="$beside -r requirements-clusters.txt"
 fi
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +20,7 @@ rm -rf "$work/wheels" "$work/clean"
 mkdir -p "$work"
 [ -x "$work/tools/bin/maturin" ] || {
     python3 -m venv "$work/tools"
-    "$work/tools/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+    "$work/tools/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-build.txt"
 }
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} \
     "$work/tools/bin/maturin" build --release --locked --quiet --manifest-path "$here/Cargo.toml" --out "$work/wheels"
@@ -29,6 +29,7 @@ ls -l "$work"/wheels/*.whl
 python3 -m venv "$work/clean"
 "$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/wheels/*.whl
 "$work/clean/bin/python" -c 'import retinanet; print("imported with numpy alone:", retinanet.__version__)'
+cd "$here"
 # shellcheck disable=SC2086 # several words
 "$work/clean/bin/pip" install --quiet --disable-pip-version-check $beside
 cd "$here/tests"
