@@ -96,10 +96,15 @@ pub(crate) fn plane([height, width]: [usize; 2]) -> usize {
     (height * width).next_multiple_of(4)
 }
 
-/// How many values a map has, the padding included, if a launch can address them: its last block may count
-/// up to a block's pixels further, still in an `int`.
+/// Refuses a map of so many values that a launch cannot address them: its last block may count up to a block's
+/// pixels further, still in an `int`.
+pub(crate) fn addressable(values: usize) -> Result<()> {
+    int("a map", values.saturating_add(MOST_PIXELS_OF_A_BLOCK)).map(drop)
+}
+
+/// How many values a map has, the padding included, if a launch can address them.
 fn check(channels: usize, size: [usize; 2]) -> Result<usize> {
     let plane = size[0].checked_mul(size[1]).and_then(|n| n.checked_next_multiple_of(4));
     let values = plane.and_then(|plane| plane.checked_mul(channels)).unwrap_or(usize::MAX);
-    int("a map", values.saturating_add(MOST_PIXELS_OF_A_BLOCK)).map(|_| values)
+    addressable(values).map(|()| values)
 }

@@ -24,6 +24,8 @@ pub use nvidia::{DeviceInfo, Nvidia};
 pub use source::{COMPILER_OPTIONS, compile, prepare, source};
 
 pub(crate) use items::{ITEMS, Item, Items, int};
+#[cfg(feature = "cudnn")]
+pub(crate) use map::addressable;
 pub(crate) use map::plane;
 pub(crate) use memory::Buffer;
 #[cfg(feature = "cudnn")]

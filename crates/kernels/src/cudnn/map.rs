@@ -1,7 +1,7 @@
 //! A feature map of the fast mode.
 
 use super::Format;
-use crate::cuda::{self, Argument, Buffer, Gpu, ITEMS, Item, Items, int};
+use crate::cuda::{self, Argument, Buffer, Gpu, ITEMS, Item, Items, addressable, int};
 use crate::{Error, Result};
 
 /// One image's feature map on a GPU, as (y, x, channel) with the channels padded by zeros to whole
@@ -31,8 +31,7 @@ impl Map {
             .checked_next_multiple_of(format.lanes())
             .and_then(|padded| padded.checked_mul(size[0])?.checked_mul(size[1]))
             .unwrap_or(usize::MAX);
-        // The last block of a launch may count this much further, still in an `int`.
-        int("a map", values.saturating_add(4096))?;
+        addressable(values)?;
         let buffer = gpu.room::<u8>(values * format.bytes())?;
         Ok(Self { channels, size, format, buffer })
     }

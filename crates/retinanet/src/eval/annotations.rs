@@ -1,14 +1,13 @@
 //! COCO's annotations file: which images hold which boxes.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
 use super::EvalError;
+use super::files::read_within;
 use crate::Result;
-use crate::files::open_regular;
 use crate::image::{DecodeOptions, Image, read_file};
 
 /// The largest annotations file read; COCO's own largest has 450 MB.
@@ -297,14 +296,7 @@ pub(crate) fn decode_as_annotated(
 
 /// A whole file, within the limit.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EvalError> {
-    let unreadable = |source| EvalError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = open_regular(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(EvalError::FileTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
-    }
-    Ok(bytes)
+    read_within(path, MAX_FILE_BYTES)
 }
 
 fn distinct(

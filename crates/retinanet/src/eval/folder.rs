@@ -1,10 +1,9 @@
 //! Annotation files of a folder, one for each image.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::EvalError;
-use crate::files::open_regular;
+use super::files::read_within;
 
 /// The largest file of one image's annotations.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -36,12 +35,5 @@ pub(super) fn files_ending(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, 
 
 /// A file of one image's annotations, within the limit.
 pub(super) fn read_small(path: &Path) -> Result<Vec<u8>, EvalError> {
-    let unreadable = |source| EvalError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = open_regular(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(EvalError::FileTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
-    }
-    Ok(bytes)
+    read_within(path, MAX_FILE_BYTES)
 }

@@ -33,6 +33,7 @@ mod annotations;
 mod categories;
 mod curves;
 mod detections;
+mod files;
 mod folder;
 mod matching;
 mod scores;

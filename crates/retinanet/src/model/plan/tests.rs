@@ -60,8 +60,9 @@ fn bits(values: Vec<f32>) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-#[test]
-fn images_of_different_sizes_get_the_bits_of_each_alone() {
+/// Runs all images together through each network, and gives each image's own answer to `check`, with the network, the
+/// image and a name for both.
+fn each_of_many(check: impl Fn(&RetinaNet, &([usize; 2], Vec<f32>), &Predictions<Map>, &str)) {
     let images = images();
     for (number, config) in configs().iter().enumerate() {
         let model = build(config);
@@ -69,19 +70,29 @@ fn images_of_different_sizes_get_the_bits_of_each_alone() {
         let found = model.run(&canvases(&images), &mut workspace, &mut NoObserver).unwrap();
         assert_eq!(found.len(), images.len());
         for (index, (found, image)) in found.iter().zip(&images).enumerate() {
-            let alone = canvases(std::slice::from_ref(image));
-            let alone = model.run(&alone, &mut Workspace::default(), &mut NoObserver).unwrap();
-            let maps = found.cls_logits.iter().chain(&found.bbox_regression);
-            let alone: Vec<_> =
-                alone[0].cls_logits.iter().chain(&alone[0].bbox_regression).collect();
-            assert_eq!(maps.clone().count(), alone.len());
-            for (level, (map, alone)) in maps.zip(alone).enumerate() {
-                assert_eq!(map.shape(), alone.shape());
-                let place = format!("network {number}, image {index}, map {level}");
-                assert_eq!(bits(map.to_chw().unwrap()), bits(alone.to_chw().unwrap()), "{place}");
-            }
+            check(&model, image, found, &format!("network {number}, image {index}"));
         }
     }
+}
+
+/// All maps of an answer: logits, then regressions.
+fn maps(found: &Predictions<Map>) -> Vec<&Map> {
+    found.cls_logits.iter().chain(&found.bbox_regression).collect()
+}
+
+#[test]
+fn images_of_different_sizes_get_the_bits_of_each_alone() {
+    each_of_many(|model, image, found, place| {
+        let alone = canvases(std::slice::from_ref(image));
+        let alone = model.run(&alone, &mut Workspace::default(), &mut NoObserver).unwrap();
+        let (found, alone) = (maps(found), maps(&alone[0]));
+        assert_eq!(found.len(), alone.len());
+        for (level, (map, alone)) in found.into_iter().zip(alone).enumerate() {
+            assert_eq!(map.shape(), alone.shape());
+            let (map, alone) = (map.to_chw().unwrap(), alone.to_chw().unwrap());
+            assert_eq!(bits(map), bits(alone), "{place}, map {level}");
+        }
+    });
 }
 
 /// What candle's tensors answer, layer by layer.
@@ -90,27 +101,19 @@ fn images_of_different_sizes_get_the_bits_of_each_alone() {
 fn images_of_different_sizes_get_the_bits_of_the_layers_on_each_alone() {
     use candle_core::{Device, Tensor};
 
-    let images = images();
-    for (number, config) in configs().iter().enumerate() {
-        let model = build(config);
-        let mut workspace = Workspace::default();
-        let found = model.run(&canvases(&images), &mut workspace, &mut NoObserver).unwrap();
-        assert_eq!(found.len(), images.len());
-        for (index, (found, ([h, w], data))) in found.iter().zip(&images).enumerate() {
-            let alone = Tensor::from_vec(data.clone(), (1, 3, *h, *w), &Device::Cpu).unwrap();
-            let layers = model.forward(&alone).unwrap();
-            let maps = found.cls_logits.iter().chain(&found.bbox_regression);
-            let tensors: Vec<_> = layers.cls_logits.iter().chain(&layers.bbox_regression).collect();
-            assert_eq!(maps.clone().count(), tensors.len());
-            for (level, (map, tensor)) in maps.zip(tensors).enumerate() {
-                let shape = map.shape();
-                assert_eq!(tensor.dims(), [1, shape.channels, shape.height, shape.width]);
-                let tensor = tensor.flatten_all().unwrap().to_vec1().unwrap();
-                let place = format!("network {number}, image {index}, map {level}");
-                assert_eq!(bits(map.to_chw().unwrap()), bits(tensor), "{place}");
-            }
+    each_of_many(|model, ([h, w], data), found, place| {
+        let alone = Tensor::from_vec(data.clone(), (1, 3, *h, *w), &Device::Cpu).unwrap();
+        let layers = model.forward(&alone).unwrap();
+        let tensors: Vec<_> = layers.cls_logits.iter().chain(&layers.bbox_regression).collect();
+        let found = maps(found);
+        assert_eq!(found.len(), tensors.len());
+        for (level, (map, tensor)) in found.into_iter().zip(tensors).enumerate() {
+            let shape = map.shape();
+            assert_eq!(tensor.dims(), [1, shape.channels, shape.height, shape.width]);
+            let tensor = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            assert_eq!(bits(map.to_chw().unwrap()), bits(tensor), "{place}, map {level}");
         }
-    }
+    });
 }
 
 #[test]
