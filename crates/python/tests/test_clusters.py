@@ -79,6 +79,18 @@ def test_workers_and_batches_change_no_byte(folder, tmp_path):
         assert run(folder, tmp_path / f"{workers}-{batch_size}.parquet", workers, batch_size)[1] == expected
 
 
+def test_digests_from_python_ray_and_the_command_are_equal(folder, batch, detector, tmp_path):
+    commands, _, _ = batch
+    table, _ = run(folder, tmp_path / "found.parquet", 2, 4)
+    rows = table.to_pylist()
+    assert [row["path"] for row in rows] == list(commands)
+    for row in rows:
+        if row["error"]:
+            assert commands[row["path"]]["error"] == row["error"]
+            continue
+        assert row["digest"] == commands[row["path"]]["digest"] == detector(folder / row["path"]).digest
+
+
 def test_the_logs_head_is_that_of_the_command(folder, batch, tmp_path, capsys):
     _, head, log = batch
     expected = run(folder, tmp_path / "without.parquet", 2, 4)[1]
