@@ -27,7 +27,10 @@ pub fn start(recipe: &Recipe, fetch: Option<FetchOptions>) -> Result<(Parameters
     if let Some(given) = &model.weights {
         // A name of the manifest is no file, and stays as it is.
         let file = recipe.resolve(given);
-        let given = if file.exists() || given.components().count() > 1 { &file } else { given };
+        let endings = ["safetensors", "pth", "pt"];
+        let is_path = given.components().count() > 1
+            || given.extension().is_some_and(|end| endings.iter().any(|ending| end == *ending));
+        let given = if is_path || file.exists() { &file } else { given };
         let mut builder = Detector::builder().weights(given);
         if let Some(fetch) = fetch {
             builder = builder.fetch_options(fetch);

@@ -3,7 +3,7 @@
 use retinanet_kernels::Level;
 use retinanet_train::Error;
 use retinanet_train::losses::{
-    BoxLoss, ImageLosses, LossConfig, Object, Predictions, image_losses,
+    BoxLoss, DivideBy, ImageLosses, LossConfig, Object, Predictions, image_losses,
 };
 use retinanet_train::matching::{Match, MatcherConfig};
 use serde::Deserialize;
@@ -131,6 +131,26 @@ fn bits_do_not_depend_on_threads_or_cpu_level() {
             }
         }
     }
+}
+
+#[test]
+fn a_batch_divides_later_what_an_image_divides_at_once() {
+    let anchors = [[0.0, 0.0, 8.0, 8.0], [1.0, 0.0, 9.0, 8.0], [40.0, 40.0, 48.0, 48.0]];
+    let objects = [Object { corners: [0.0, 0.0, 8.0, 9.0], class: 1 }];
+    let said = Predictions { classes: 2, logits: &[-1.0; 6], regression: &[[0.25; 4]; 3] };
+    let run = |divide_by| {
+        let config = LossConfig { divide_by, ..LossConfig::new(BoxLoss::Giou) };
+        image_losses(Level::best(), &config, &anchors, &objects, &said).unwrap()
+    };
+    let (image, batch) = (run(DivideBy::Image), run(DivideBy::Batch));
+    assert_eq!((image.foreground, batch.foreground), (2, 2));
+    // A division by two is exact.
+    assert_eq!(batch.classification, 2.0 * image.classification);
+    assert_eq!(batch.regression, 2.0 * image.regression);
+    let doubled = image.by_logits.iter().map(|slope| 2.0 * slope);
+    assert_eq!(batch.by_logits, doubled.collect::<Vec<f32>>());
+    let doubled = image.by_regression.iter().map(|slopes| slopes.map(|slope| 2.0 * slope));
+    assert_eq!(batch.by_regression, doubled.collect::<Vec<[f32; 4]>>());
 }
 
 #[test]

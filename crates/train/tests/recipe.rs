@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use retinanet_train::error::RecipeError;
-use retinanet_train::losses::{BoxLoss, LossConfig};
+use retinanet_train::gradient_sum::LossSums;
+use retinanet_train::losses::{BoxLoss, DivideBy, LossConfig};
 use retinanet_train::optimiser::{OptimiserConfig, SgdConfig};
 use retinanet_train::parameters::Role;
 use retinanet_train::recipe::Recipe;
@@ -197,6 +198,16 @@ fn the_digest_is_of_what_the_recipe_says() {
     // Where the file is does not count.
     assert_eq!(Recipe::parse(SMALL, "elsewhere.toml").unwrap().digest().unwrap(), small);
     assert_eq!(parse(SMALL).unwrap().run_settings().unwrap().recipe, small.to_string());
+}
+
+#[test]
+fn a_batchs_losses_are_divided_as_the_recipe_says() {
+    let sums = LossSums { classification: 0.0, regression: 0.0, images: 4, foreground: 90 };
+    let recipe = parse(SMALL).unwrap();
+    assert_eq!((recipe.divisor(&sums), recipe.loss().divide_by), (4, DivideBy::Image));
+    let recipe = parse(&format!("{SMALL}[loss]\ndivide_by = \"batch\"\n")).unwrap();
+    assert_eq!((recipe.divisor(&sums), recipe.loss().divide_by), (90, DivideBy::Batch));
+    assert_eq!(recipe.divisor(&LossSums { foreground: 0, ..sums }), 1);
 }
 
 #[test]

@@ -12,14 +12,15 @@ use retinanet::determinism::{Determinism, Digest, digest_u8};
 use serde::{Deserialize, Serialize};
 
 pub use sections::{
-    Boxes, DataRecipe, DecayKind, DivideBy, LossRecipe, ModelRecipe, OptimiserKind,
-    OptimiserRecipe, RunRecipe, ScheduleRecipe,
+    Boxes, DataRecipe, DecayKind, LossRecipe, ModelRecipe, OptimiserKind, OptimiserRecipe,
+    RunRecipe, ScheduleRecipe,
 };
 
 use crate::Result;
 use crate::ema::EmaConfig;
 use crate::error::RecipeError;
-use crate::losses::LossConfig;
+use crate::gradient_sum::LossSums;
+use crate::losses::{DivideBy, LossConfig};
 use crate::optimiser::{GroupsConfig, OptimiserConfig};
 use crate::schedule::Schedule;
 use crate::state::RunSettings;
@@ -139,6 +140,16 @@ impl Recipe {
     /// The losses.
     pub fn loss(&self) -> LossConfig {
         self.loss.config()
+    }
+
+    /// What the sums over a step are divided by, gradients and losses: its images, or its anchors that have an object (at
+    /// least 1).
+    pub fn divisor(&self, sums: &LossSums) -> u64 {
+        let divisor = match self.loss.divide_by {
+            DivideBy::Image => sums.images,
+            DivideBy::Batch => sums.foreground,
+        };
+        divisor.max(1)
     }
 
     /// What the files of a run depend on.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture;
 use crate::ema::EmaConfig;
-use crate::losses::{BoxLoss, LossConfig};
+use crate::losses::{BoxLoss, DivideBy, LossConfig};
 use crate::matching::MatcherConfig;
 use crate::optimiser::{AdamWConfig, GroupsConfig, OptimiserConfig, SgdConfig};
 use crate::schedule::{Decay, Schedule};
@@ -340,16 +340,6 @@ impl ScheduleRecipe {
     }
 }
 
-/// What the sums of the losses are divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DivideBy {
-    /// Each image's by its own anchors that have an object; then the mean over the images: torchvision's.
-    Image,
-    /// By the anchors of the whole batch that have an object.
-    Batch,
-}
-
 /// How boxes are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -379,9 +369,9 @@ pub struct LossRecipe {
 impl Default for LossRecipe {
     /// torchvision's v2.
     fn default() -> Self {
-        let LossConfig { matcher, alpha, .. } = LossConfig::new(BoxLoss::Giou);
+        let LossConfig { matcher, alpha, divide_by, .. } = LossConfig::new(BoxLoss::Giou);
         let MatcherConfig { high, low, .. } = matcher;
-        Self { boxes: Boxes::Giou, alpha, high, low, divide_by: DivideBy::Image }
+        Self { boxes: Boxes::Giou, alpha, high, low, divide_by }
     }
 }
 
@@ -392,7 +382,7 @@ impl LossRecipe {
             Boxes::Giou => BoxLoss::Giou,
         };
         let matcher = MatcherConfig { high: self.high, low: self.low, ..MatcherConfig::default() };
-        LossConfig { matcher, alpha: self.alpha, box_loss }
+        LossConfig { matcher, alpha: self.alpha, box_loss, divide_by: self.divide_by }
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {
