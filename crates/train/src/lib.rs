@@ -5,6 +5,7 @@
 //! | [`matching`] | which anchor should find which object |
 //! | [`box_coder`] | boxes to regressions and back, with the gradient |
 //! | [`losses`] | focal, L1 and GIoU loss of one image, and their gradients |
+//! | [`data`] | annotated images to samples: order, augmentation, loading |
 //! | [`error`](mod@error) | what can go wrong |
 //!
 //! All functions take plain slices: anchors of all levels in one list, logits as `[anchor][class]`, regressions as
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod box_coder;
+pub mod data;
 pub mod error;
 pub mod losses;
 pub mod matching;
