@@ -2,6 +2,7 @@
 //! input.
 
 mod loading;
+mod order;
 mod samples;
 mod set;
 mod torchvision;
