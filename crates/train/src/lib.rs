@@ -1,4 +1,4 @@
-//! Training of a RetinaNet: so far the matching of anchors and the losses with their gradients.
+//! Training of a RetinaNet: so far the data, the matching of anchors and the losses with their gradients.
 //!
 //! | Module | What |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`data`] | annotated images to samples: order, augmentation, loading |
 //! | [`error`](mod@error) | what can go wrong |
 //!
-//! All functions take plain slices: anchors of all levels in one list, logits as `[anchor][class]`, regressions as
+//! Matching and losses take plain slices: anchors of all levels in one list, logits as `[anchor][class]`, regressions as
 //! `[anchor][dx, dy, dw, dh]`. They keep [`retinanet_kernels::contract`]: results do not depend on the CPU or on the
 //! number of threads of rayon's ambient pool. With torchvision they agree by tolerance.
 

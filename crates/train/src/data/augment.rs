@@ -75,13 +75,14 @@ pub struct MosaicConfig {
     /// Only in the steps before this share of the run: with S steps, in those below the whole part of `until` times S.
     /// Default: 0.8.
     pub until: f64,
-    /// The least and the largest factor, uniformly drawn. Default: 0.4 to 1.
+    /// The least and the largest factor, uniformly drawn. Default: 0.5 to 1.25, which leaves about a tenth of the
+    /// square empty.
     pub scale: [f64; 2],
 }
 
 impl Default for MosaicConfig {
     fn default() -> Self {
-        Self { probability: 1.0, until: 0.8, scale: [0.4, 1.0] }
+        Self { probability: 1.0, until: 0.8, scale: [0.5, 1.25] }
     }
 }
 

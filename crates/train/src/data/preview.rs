@@ -27,7 +27,8 @@ pub struct PreviewFile {
 /// Writes the samples of the first `count` positions, or of all there are, into `folder` as
 /// `POSITION-IMAGE.png`; the folder is made if it is not there.
 ///
-/// Pixels are the canvas' taken back to 8 bits. Boxes have their class' name, and a score of 1.
+/// Pixels are the canvas' taken back to 8 bits. Where there are several classes, boxes have captions: the class' name, and
+/// a score of 1; where there is one, nothing hides what is in them.
 ///
 /// # Errors
 /// Those of [`SampleSource::sample`], and [`DataError::Preview`] for what cannot be written.
@@ -66,7 +67,9 @@ fn picture(sample: &Sample, source: &SampleSource) -> retinanet::Result<Image> {
             label_id: object.class,
         })
         .collect();
-    let style = OverlayStyle { mask_opacity: 0.0, ..OverlayStyle::default() };
+    // Background and one class.
+    let without_captions = names.len() <= 2;
+    let style = OverlayStyle { mask_opacity: 0.0, without_captions, ..OverlayStyle::default() };
     Ok(draw(&image, &boxes, &style))
 }
 
