@@ -1,5 +1,9 @@
 //! The crate's one error type.
 
+mod data;
+
+pub use data::DataError;
+
 /// Why a step of training was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +75,9 @@ pub enum Error {
         /// What it came to.
         value: f32,
     },
+    /// Training data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The kernels refused.
     #[error(transparent)]
     Kernels(#[from] retinanet_kernels::Error),
