@@ -1,10 +1,11 @@
-//! Training of a RetinaNet: so far the parts of a step around the network, and what a run is made of.
+//! Training of a RetinaNet: so far the data, the parts of a step around the network, and what a run is made of.
 //!
 //! | Module | What |
 //! |---|---|
 //! | [`matching`] | which anchor should find which object |
 //! | [`box_coder`] | boxes to regressions and back, with the gradient |
 //! | [`losses`] | focal, L1 and GIoU loss of one image, and their gradients |
+//! | [`data`] | annotated images to samples: order, augmentation, loading |
 //! | [`architecture`] | configurations by name |
 //! | [`parameters`] | the model's tensors: what they start from, which train |
 //! | [`gradient_sum`] | exact sums of gradients over images |
@@ -27,6 +28,7 @@
 pub mod architecture;
 pub mod box_coder;
 pub mod clip;
+pub mod data;
 pub mod digest;
 pub mod ema;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use retinanet_train::data::{ColourConfig, MosaicConfig, SquareConfig};
 use retinanet_train::error::RecipeError;
 use retinanet_train::gradient_sum::LossSums;
 use retinanet_train::losses::{BoxLoss, DivideBy, LossConfig};
@@ -48,6 +49,13 @@ fn the_example_is_the_defaults() {
     assert_eq!(example.loss(), LossConfig::new(BoxLoss::Giou));
     assert_eq!(example.ema(), None);
     assert!((example.schedule().unwrap().learning_rate(80_000) - 1e-4).abs() < 1e-12);
+    // What is commented out is what the data's own defaults are.
+    let shown = Recipe::example().replace("# square", "square").replace("scales = []", "");
+    let shown = shown.replace("# mosaic", "mosaic").replace("# colour", "colour");
+    let shown = Recipe::parse(&shown, "example.toml").unwrap().augment;
+    assert_eq!(shown.square, Some(SquareConfig::default()));
+    assert_eq!(shown.mosaic, Some(MosaicConfig::default()));
+    assert_eq!(shown.colour, Some(ColourConfig::default()));
     // Every key is there, as it is or as a comment that only needs its `# ` taken away.
     let keys = |text: &str| -> Vec<String> {
         let lines = text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
@@ -63,6 +71,10 @@ fn the_example_is_the_defaults() {
     full.model.max_size = Some(1);
     full.data.validation_annotations = Some("a".into());
     full.data.validation_images = Some("a".into());
+    full.augment.max_size = Some(1);
+    full.augment.square = Some(SquareConfig::default());
+    full.augment.mosaic = Some(MosaicConfig::default());
+    full.augment.colour = Some(ColourConfig::default());
     full.optimiser.clip_norm = Some(1.0);
     full.optimiser.ema_decay = Some(0.5);
     full.optimiser.ema_ramp = Some(1.0);
@@ -91,6 +103,8 @@ fn an_unknown_key_is_told_with_its_line_and_the_nearest_known_one() {
     assert!(error.contains("line 11") && error.contains("`weight_decay`"), "{error}");
     let error = refused("[schedule]", "[scheduler]");
     assert!(error.contains("line 13") && error.contains("did you mean `schedule`"), "{error}");
+    let error = refused("[run]", "[augment]\nsquare = { sid = 8 }\n[run]");
+    assert!(error.contains("line 17") && error.contains("did you mean `side`"), "{error}");
     let error = refused("batch = 4", "zzzzzz = 4");
     assert!(error.contains("known here: steps, batch"), "{error}");
     let error = refused("batch = 4", "\"\\u001b[31m`\" = 4");
@@ -135,6 +149,13 @@ fn a_value_out_of_range_is_told_with_key_and_line() {
             ", line 16",
         ),
         ("[run]", "[loss]\nalpha = 2.0\n[run]", "`loss.alpha`", ", line 17"),
+        ("[run]", "[augment]\nflip = 2.0\n[run]", "`augment.flip` is 2", ", line 17"),
+        (
+            "[run]",
+            "[augment]\nsquare = { side = 8 }\n[run]",
+            "`augment.square.side` is 8",
+            ", line 17",
+        ),
         ("[run]", "[loss]\nlow = 0.6\n[run]", "`loss.low`", ", line 17"),
         (
             "[\"cat\", \"dog\"]",

@@ -1,9 +1,11 @@
 //! The crate's one error type, and each group's own.
 
+mod data;
 mod gradient;
 mod recipe;
 mod state;
 
+pub use data::DataError;
 pub use gradient::GradientError;
 pub use recipe::RecipeError;
 pub use state::StateError;
@@ -91,6 +93,9 @@ pub enum Error {
     /// The model, its weights or a file of tensors.
     #[error(transparent)]
     Library(#[from] retinanet::Error),
+    /// Training data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The kernels refused.
     #[error(transparent)]
     Kernels(#[from] retinanet_kernels::Error),

@@ -17,6 +17,7 @@ pub use sections::{
 };
 
 use crate::Result;
+use crate::data::AugmentConfig;
 use crate::ema::EmaConfig;
 use crate::error::RecipeError;
 use crate::gradient_sum::LossSums;
@@ -49,6 +50,9 @@ pub struct Recipe {
     pub model: ModelRecipe,
     /// What it is trained on.
     pub data: DataRecipe,
+    /// How pictures are changed.
+    #[serde(default)]
+    pub augment: AugmentConfig,
     /// How the weights change.
     #[serde(default)]
     pub optimiser: OptimiserRecipe,
@@ -175,6 +179,7 @@ impl Recipe {
     fn check(&self) -> Result<(), (String, String)> {
         self.model.check()?;
         self.data.check()?;
+        self.augment.validate().map_err(|error| sections::at("augment", &error))?;
         self.optimiser.check()?;
         self.loss.check()?;
         self.run.check()?;
@@ -189,6 +194,7 @@ impl Default for Recipe {
         Self {
             model: ModelRecipe::example(),
             data: DataRecipe::example(),
+            augment: AugmentConfig::default(),
             optimiser: OptimiserRecipe::default(),
             schedule: ScheduleRecipe::default(),
             loss: LossRecipe::default(),

@@ -19,7 +19,10 @@ type Fault = (String, String);
 pub(super) fn at(section: &str, error: &Error) -> Fault {
     match error {
         Error::Setting { setting, value, expected } => {
-            (format!("{section}.{setting}"), format!("is {value}; expected {expected}"))
+            // Some name their section themselves.
+            let inside = setting.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+            let key = format!("{section}.{}", inside.unwrap_or(setting));
+            (key, format!("is {value}; expected {expected}"))
         }
         other => (section.to_owned(), other.to_string()),
     }
