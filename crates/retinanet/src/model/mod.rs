@@ -16,6 +16,7 @@ mod heads;
 pub(crate) mod plan;
 mod resnet;
 mod retinanet;
+mod site;
 mod tensor_source;
 mod tensor_spec;
 mod torchvision_config;
@@ -30,3 +31,11 @@ pub use heads::{HeadConfig, PredictionHead, RetinaNetHead};
 pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
 pub use retinanet::{RetinaNet, expected_tensors, parameter_count};
 pub use tensor_source::TensorSource;
+
+#[cfg(feature = "training")]
+pub(crate) use {
+    conv_site::{ConvSite, Shift},
+    retinanet::sites,
+    site::Site,
+    tensor_source::TensorsAt,
+};
