@@ -21,12 +21,14 @@ mod spec;
 mod strip;
 #[cfg(test)]
 mod tests;
+pub mod weight_gradient;
 pub mod winograd;
 
 #[cfg(feature = "cuda")]
 pub use cuda::{CudaConv2d, CudaItem};
 pub use item::{Input, Item};
 pub use spec::{Algorithm, Conv2dSpec};
+pub use weight_gradient::{GradientPair, weight_gradient};
 
 use crate::gemm::{CHUNK, PackedMatrix};
 use crate::layout::{BlockedBuffer, BlockedShape};

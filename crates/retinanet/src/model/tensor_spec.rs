@@ -25,12 +25,6 @@ impl TensorSpec {
         Self { name, shape: shape.to_vec(), init, is_parameter: true }
     }
 
-    /// The same tensor seen from `prefix`.
-    pub(crate) fn under(mut self, prefix: &str) -> Self {
-        self.name = format!("{prefix}.{}", self.name);
-        self
-    }
-
     /// The tensor's values as f32, row-major.
     ///
     /// # Errors
