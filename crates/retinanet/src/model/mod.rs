@@ -16,6 +16,7 @@ mod heads;
 pub(crate) mod plan;
 mod resnet;
 mod retinanet;
+mod site;
 mod tensor_source;
 mod tensor_spec;
 mod torchvision_config;
