@@ -11,6 +11,7 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+pub mod data_gradient;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod fast;
@@ -26,6 +27,7 @@ pub mod winograd;
 
 #[cfg(feature = "cuda")]
 pub use cuda::{CudaConv2d, CudaItem};
+pub use data_gradient::{DataGradient, DataGradientItem};
 pub use item::{Input, Item};
 pub use spec::{Algorithm, Conv2dSpec};
 pub use weight_gradient::{GradientPair, weight_gradient};
