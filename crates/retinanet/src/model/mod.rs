@@ -29,8 +29,9 @@ pub use fpn::{ExtraLevels, Fpn, FpnConfig};
 pub use group_norm::GroupNormConfig;
 pub use heads::{HeadConfig, PredictionHead, RetinaNetHead};
 pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
-pub use retinanet::{RetinaNet, expected_tensors, parameter_count};
+pub use retinanet::{RetinaNet, expected_tensors, parameter_count, tensor_specs};
 pub use tensor_source::TensorSource;
+pub use tensor_spec::TensorSpec;
 
 #[cfg(feature = "training")]
 pub(crate) use {
