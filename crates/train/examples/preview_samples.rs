@@ -12,6 +12,7 @@
 
 use std::path::Path;
 
+use retinanet::eval::{GroundTruth, VocOrigin};
 use retinanet::image::TransformConfig;
 use retinanet_train::data::{
     AugmentConfig, RunShape, SampleSource, TrainingSet, TrainingSetConfig, write_preview,
@@ -27,7 +28,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => AugmentConfig::default(),
     };
     let config = TrainingSetConfig::default();
-    let set = TrainingSet::open(Path::new(annotations), Path::new(photos), &config)?;
+    // A folder holds Pascal VOC's files, which need retinanet's feature `voc`.
+    let set = match Path::new(annotations).is_dir() {
+        true => {
+            let truth = GroundTruth::from_voc(Path::new(annotations), VocOrigin::default())?;
+            TrainingSet::new(&truth, Path::new(photos), &config, annotations)?
+        }
+        false => TrainingSet::open(Path::new(annotations), Path::new(photos), &config)?,
+    };
     println!("{set}");
     let run = RunShape { seed: 3407, batch: 4, steps: 1000 };
     let source = SampleSource::new(set, TransformConfig::default(), augment, run, 256 << 20)?;

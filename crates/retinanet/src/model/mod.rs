@@ -32,3 +32,11 @@ pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
 pub use retinanet::{RetinaNet, expected_tensors, parameter_count, tensor_specs};
 pub use tensor_source::TensorSource;
 pub use tensor_spec::TensorSpec;
+
+#[cfg(feature = "training")]
+pub(crate) use {
+    conv_site::{ConvSite, Shift},
+    retinanet::sites,
+    site::Site,
+    tensor_source::TensorsAt,
+};
