@@ -18,10 +18,10 @@ use crate::{Level, parallel};
 
 /// Tiles of a chunk.
 pub(super) const TILES: usize = 256;
-/// Values of sums in one place that stay in a shared third-level cache: 10 MiB.
-const SUMS: usize = 10 * 256 * 1024;
-/// Values of transformed tiles likewise.
-const TRANSFORMED: usize = 4_800_000;
+/// Values of sums in one place that stay in a shared third-level cache: 10 MiB. Few in tests, to cut small problems.
+const SUMS: usize = if cfg!(test) { 50_000 } else { 10 * 256 * 1024 };
+/// Values of transformed tiles likewise: 18 MiB.
+const TRANSFORMED: usize = if cfg!(test) { 60_000 } else { 4_800_000 };
 /// Tiles that a task transforms.
 const GROUP: usize = 16;
 /// Blocks of input channels whose sums at all points, for one pair, stay in the second-level cache.
