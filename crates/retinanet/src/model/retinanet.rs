@@ -196,8 +196,11 @@ pub(crate) fn sites(config: &RetinaNetConfig) -> Result<Vec<Site>, ModelError> {
     Ok(convs.chain(heads.into_iter().map(|site| site.under("head"))).collect())
 }
 
-/// All tensors in torchvision's order.
-fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
+/// Every tensor of the model in torchvision's order, with what it is filled with at first.
+///
+/// # Errors
+/// [`ModelError::Config`] when the configuration makes no model.
+pub fn tensor_specs(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>> {
     Ok(sites(config)?.iter().flat_map(Site::tensors).collect())
 }
 
@@ -209,7 +212,7 @@ fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
 /// # Errors
 /// [`ModelError::Config`] when the configuration makes no model.
 pub fn expected_tensors(config: &RetinaNetConfig) -> Result<Vec<(String, Vec<usize>)>> {
-    let tensors = tensors(config)?.into_iter();
+    let tensors = tensor_specs(config)?.into_iter();
     Ok(tensors.map(|tensor| (tensor.name, tensor.shape)).collect())
 }
 
@@ -220,7 +223,7 @@ pub fn expected_tensors(config: &RetinaNetConfig) -> Result<Vec<(String, Vec<usi
 /// [`ModelError::Config`] when the configuration makes no model, or one of more than 2^31 values.
 pub fn parameter_count(config: &RetinaNetConfig) -> Result<u64> {
     let (mut parameters, mut values) = (0u64, 0u64);
-    for tensor in tensors(config)? {
+    for tensor in tensor_specs(config)? {
         let dims = tensor.shape.iter();
         let size = dims.fold(1u64, |size, &dim| size.saturating_mul(dim as u64));
         values = values.saturating_add(size);
