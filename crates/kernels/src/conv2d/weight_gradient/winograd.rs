@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::Image;
 use super::chunks::{Piece, Sums, pieces, places};
+use super::image::Image;
 use super::reduce::total;
 use super::tile::{Run, Tiles, add_products, cover};
 use crate::buffer::{Shared, with_scratch};
