@@ -16,6 +16,7 @@
 //! | [`digest`] | digests of weights and moments that name the tensor that differs |
 //! | [`recipe`] | all that a run depends on, in one strict TOML file |
 //! | [`start`] | what a recipe's run begins with |
+//! | [`run`] | all of it: the steps, their record, and going on after any end |
 //! | [`state`] | files of a run: its state, the model that came of it |
 //! | [`error`](mod@error) | what can go wrong |
 //!
@@ -39,6 +40,7 @@ pub mod optimiser;
 mod overlap;
 pub mod parameters;
 pub mod recipe;
+pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod state;

@@ -3,11 +3,13 @@
 mod data;
 mod gradient;
 mod recipe;
+mod run;
 mod state;
 
 pub use data::DataError;
 pub use gradient::GradientError;
 pub use recipe::RecipeError;
+pub use run::RunError;
 pub use state::StateError;
 
 /// Why a step of training was refused.
@@ -93,6 +95,12 @@ pub enum Error {
     /// The model, its weights or a file of tensors.
     #[error(transparent)]
     Library(#[from] retinanet::Error),
+    /// A run cannot begin, go on or be trusted.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] retinanet::WriteError),
     /// Training data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -151,6 +151,9 @@ pub struct DataRecipe {
     pub validation_annotations: Option<PathBuf>,
     /// The folder of its pictures.
     pub validation_images: Option<PathBuf>,
+    /// Whether pictures on which nothing is annotated are trained on, as pure background.
+    #[serde(default)]
+    pub keep_empty: bool,
 }
 
 impl DataRecipe {
@@ -160,6 +163,7 @@ impl DataRecipe {
             images: "images".into(),
             validation_annotations: None,
             validation_images: None,
+            keep_empty: false,
         }
     }
 
