@@ -70,6 +70,79 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
     out
 }
 
+/// The transpose of [`output_1d`]: four outputs' gradients to those of six sums.
+#[inline(always)]
+pub(in super::super) fn gradient_1d<A: Arithmetic>(s: A, g: [A::V; 4]) -> [A::V; 6] {
+    let even = s.add(g[0], g[2]);
+    let odd = s.add(g[1], g[3]);
+    let two = s.fma(s.splat(4.0), g[2], s.fma(s.splat(2.0), g[1], g[0]));
+    let half = s.fma(s.splat(0.25), g[2], s.fma(s.splat(-0.5), g[1], g[0]));
+    [
+        g[0],
+        s.add(even, odd),
+        s.sub(even, odd),
+        s.fma(s.splat(8.0), g[3], two),
+        s.fma(s.splat(-0.125), g[3], half),
+        g[3],
+    ]
+}
+
+/// The transform of 4x4 outputs' gradients [y][x] to those of 6x6 sums: along y, then along x.
+#[inline(always)]
+pub(in super::super) fn gradient_2d<A: Arithmetic>(s: A, tile: [[A::V; 4]; 4]) -> [[A::V; 6]; 6] {
+    let t = tile;
+    let mut columns = [[s.splat(0.0); 6]; 4];
+    for x in 0..4 {
+        columns[x] = gradient_1d(s, [t[0][x], t[1][x], t[2][x], t[3][x]]);
+    }
+    let c = columns;
+    let mut out = [[s.splat(0.0); 6]; 6];
+    for y in 0..6 {
+        out[y] = gradient_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y]]);
+    }
+    out
+}
+
+/// The transpose of the weights' transform, of `N` side by side: sums at the 36 points, [point][N], to the gradients
+/// of nine weights, [ky * 3 + kx][N]; in f64, rounded once.
+#[inline(always)]
+pub(in super::super) fn weight_gradients_2d<const N: usize>(
+    sums: &[[f32; N]; POINTS],
+) -> [[f32; N]; 9] {
+    let mut columns = [[[0.0f64; N]; 6]; 3];
+    for x in 0..6 {
+        for n in 0..N {
+            let u = |y: usize| f64::from(sums[6 * y + x][n]);
+            let taps = taps_1d([u(0), u(1), u(2), u(3), u(4), u(5)]);
+            for ky in 0..3 {
+                columns[ky][x][n] = taps[ky];
+            }
+        }
+    }
+    let mut out = [[0.0f32; N]; 9];
+    for ky in 0..3 {
+        let c = &columns[ky];
+        for n in 0..N {
+            let taps = taps_1d([c[0][n], c[1][n], c[2][n], c[3][n], c[4][n], c[5][n]]);
+            for kx in 0..3 {
+                out[3 * ky + kx][n] = taps[kx] as f32;
+            }
+        }
+    }
+    out
+}
+
+/// The transpose of [`CANONICAL`] along one axis, without the points that a tap takes no part in.
+#[inline(always)]
+fn taps_1d(u: [f64; 6]) -> [f64; 3] {
+    let g = &CANONICAL;
+    [
+        (((u[0] + g[1][0] * u[1]) + g[2][0] * u[2]) + g[3][0] * u[3]) + g[4][0] * u[4],
+        ((g[1][1] * u[1] + g[2][1] * u[2]) + g[3][1] * u[3]) + g[4][1] * u[4],
+        (((g[1][2] * u[1] + g[2][2] * u[2]) + g[3][2] * u[3]) + g[4][2] * u[4]) + u[5],
+    ]
+}
+
 /// The transform of one 3x3 kernel; `g` is the transform along one axis.
 pub(in super::super) fn weight_2d(g: &[[f64; 3]; 6], kernel: &[f32]) -> [f32; POINTS] {
     let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);
