@@ -18,7 +18,8 @@
 //!
 //! Unless `s` is such an `m`, it lies on the same side of all of them as `p + c`, and rounds to the same `f32`. An `m` has
 //! a one and 28 zeros as its last bits; after half a step is added, 29 zeros: this is looked for at every step, by
-//! marks that are only read after a run. Two things are left, and are seen at the end of a run:
+//! marks that are only read after a run. A marked run is done again with such sums rounded to even, which is right where they
+//! are exact; where one is not, by exact steps. Two more things are left, and are seen at the end of a run:
 //! - Overflow: there is no infinity on the way. If no product is above 2^100 and the last sum is at most 2^126, no sum
 //!   of the run was above 2^127. A NaN and an infinity stay to the end.
 //! - A product that `round(p)` loses altogether is a zero with its sign. The sum is wrong only where it is a zero too, in
@@ -39,6 +40,8 @@ const UNSCALE: f64 = f64::from_bits((1023 + 896) << 52);
 const LARGE_PRODUCT: f64 = f64::from_bits((1023 + 100) << 52);
 /// 2^126, scaled.
 const LARGE_SUM: f64 = f64::from_bits((1023 + 126 - 896) << 52);
+/// 2^-100, scaled: a sum from here on that is in the middle is of a product that `f64` has whole.
+const SMALL_SUM: f64 = f64::from_bits((1023 - 100 - 896) << 52);
 /// 2^-178: products from here on are not lost.
 const SMALL_PRODUCT: f64 = f64::from_bits((1023 - 178) << 52);
 
@@ -162,15 +165,13 @@ impl Run {
             acc[p] = unsafe { D::widened(sums[p][n][lane..lane + 2].as_ptr()) }
                 .mul_add(D::splat(SCALE), D::splat(-0.0));
         }
-        let mut doubt = zero;
-        for (k, values) in values[..self.steps].iter().enumerate() {
+        let before = acc;
+        // SAFETY: promised by the caller.
+        let mut doubt = unsafe { self.steps(&values[..self.steps], weights, &mut acc) };
+        if doubt.is_marked() {
+            acc = before;
             // SAFETY: promised by the caller.
-            let row = unsafe { D::widened(weights.add(k * CHUNK)) };
-            for p in 0..P {
-                let sum = values[p].mul_add(row, acc[p]).add_half();
-                acc[p] = sum.cut();
-                doubt = sum.mark(acc[p], doubt);
-            }
+            doubt = unsafe { self.steps_to_even(&values[..self.steps], weights, &mut acc) };
         }
         let mut done = [[0.0; 2]; P];
         let (mut usual, mut zeros) = (self.bounded && !doubt.is_marked(), false);
@@ -194,6 +195,70 @@ impl Run {
         for p in 0..P {
             sums[p][n][lane..lane + 2].copy_from_slice(&done[p]);
         }
+    }
+
+    /// All steps; answers marks where a sum was in the middle of two neighbours.
+    ///
+    /// # Safety
+    /// The weights are readable.
+    #[inline(always)]
+    unsafe fn steps<D: Doubles, const P: usize>(
+        &self,
+        values: &[[D; P]],
+        weights: *const f32,
+        acc: &mut [D; P],
+    ) -> D {
+        let mut doubt = D::splat(0.0);
+        // The accumulators live in a local so that the compiler keeps them in registers.
+        let mut local = *acc;
+        for (k, values) in values.iter().enumerate() {
+            // SAFETY: promised by the caller.
+            let row = unsafe { D::widened(weights.add(k * CHUNK)) };
+            for p in 0..P {
+                let sum = values[p].mul_add(row, local[p]).add_half();
+                local[p] = sum.cut();
+                doubt = sum.mark(local[p], doubt);
+            }
+        }
+        *acc = local;
+        doubt
+    }
+
+    /// All steps, where sums are in the middle of two neighbours: these are rounded to even, which is right where the sum is
+    /// exact. Answers marks where it is not, or where the product may not be.
+    ///
+    /// Weights of few digits, as half-precision files have them, often make such sums.
+    ///
+    /// # Safety
+    /// The weights are readable.
+    #[cold]
+    #[inline(never)]
+    unsafe fn steps_to_even<D: Doubles, const P: usize>(
+        &self,
+        values: &[[D; P]],
+        weights: *const f32,
+        acc: &mut [D; P],
+    ) -> D {
+        let (zero, minus) = (D::splat(0.0), D::splat(-1.0));
+        let mut doubt = zero;
+        for (k, values) in values.iter().enumerate() {
+            // SAFETY: promised by the caller.
+            let row = unsafe { D::widened(weights.add(k * CHUNK)) };
+            for p in 0..P {
+                // -0 as the addend leaves a -0.
+                let product = values[p].mul_add(row, D::splat(-0.0));
+                let sum = product.mul_add(D::splat(1.0), acc[p]);
+                let half = sum.add_half();
+                let middle = half.mark(half.cut(), zero);
+                // The sum is exact if it gives back what it is of: the error of Knuth's two-sum is zero then.
+                let [addend, back] = [product.mul_add(minus, sum), acc[p].mul_add(minus, sum)];
+                let inexact = addend.unequal(acc[p], middle).or(back.unequal(product, middle));
+                // A product below 2^-126 has no part in a middle of 2^-100.
+                doubt = doubt.or(inexact).or(sum.below(SMALL_SUM, middle));
+                acc[p] = sum.add_half_to_even().cut();
+            }
+        }
+        doubt
     }
 
     /// Whether one of the sums that are zero has taken a product that is too small to be seen.

@@ -202,7 +202,7 @@ fn infinities_on_the_way_and_nan_stay() {
         chain(-f32::MAX, &[(-f32::MAX, 0.5), (f32::MAX, 0.5)]).check_redone();
         chain(f32::MAX, &[(two(52), two(51)), (-two(52), two(52))]).check_redone();
         chain(f32::MAX, &[(two(51), two(51)), (-1.0, 1.0)]).check();
-        chain(0.0, &[(f32::MAX, f32::MAX), (-f32::MAX, 1.0)]).check_redone();
+        chain(0.0, &[(f32::MAX, f32::MAX), (-f32::MAX, 1.0)]).check();
         // 2^128 and back within one step is no overflow.
         chain(-f32::MAX, &[(two(64), two(64))]).check();
         for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {

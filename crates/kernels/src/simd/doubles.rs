@@ -17,6 +17,15 @@ pub(crate) trait Doubles: Copy {
     fn cut(self) -> Self;
     /// Marks in `doubt` the lanes whose last 29 bits are zero, where `cut` is what is left without them.
     fn mark(self, cut: Self, doubt: Self) -> Self;
+    /// Adds to the bits of each lane what makes [`Doubles::cut`] round it, a middle to even: 2^28 - 1 and the last bit that
+    /// is kept.
+    fn add_half_to_even(self) -> Self;
+    /// Of the marks, those of lanes that are not equal to `b`'s.
+    fn unequal(self, b: Self, marks: Self) -> Self;
+    /// Of the marks, those of lanes whose size is below `limit`.
+    fn below(self, limit: f64, marks: Self) -> Self;
+    /// The marks of both.
+    fn or(self, b: Self) -> Self;
     /// Whether a lane was marked.
     fn is_marked(self) -> bool;
     /// The lanes.
@@ -85,6 +94,38 @@ mod sse2 {
         }
 
         #[inline(always)]
+        fn add_half_to_even(self) -> Self {
+            // SAFETY: SSE2.
+            Self(unsafe {
+                let bits = _mm_castpd_si128(self.0);
+                let last = _mm_and_si128(_mm_srli_epi64::<29>(bits), _mm_set1_epi64x(1));
+                let half = _mm_add_epi64(last, _mm_set1_epi64x((1 << 28) - 1));
+                _mm_castsi128_pd(_mm_add_epi64(bits, half))
+            })
+        }
+
+        #[inline(always)]
+        fn unequal(self, b: Self, marks: Self) -> Self {
+            // SAFETY: SSE2.
+            Self(unsafe { _mm_and_pd(_mm_cmpneq_pd(self.0, b.0), marks.0) })
+        }
+
+        #[inline(always)]
+        fn below(self, limit: f64, marks: Self) -> Self {
+            // SAFETY: SSE2.
+            Self(unsafe {
+                let size = _mm_andnot_pd(_mm_set1_pd(-0.0), self.0);
+                _mm_and_pd(_mm_cmplt_pd(size, _mm_set1_pd(limit)), marks.0)
+            })
+        }
+
+        #[inline(always)]
+        fn or(self, b: Self) -> Self {
+            // SAFETY: SSE2.
+            Self(unsafe { _mm_or_pd(self.0, b.0) })
+        }
+
+        #[inline(always)]
         fn is_marked(self) -> bool {
             // SAFETY: SSE2.
             unsafe { _mm_movemask_ps(_mm_castpd_ps(self.0)) & 0b0101 != 0 }
@@ -146,6 +187,27 @@ mod simd128 {
         }
 
         #[inline(always)]
+        fn add_half_to_even(self) -> Self {
+            let last = v128_and(u64x2_shr(self.0, 29), i64x2_splat(1));
+            Self(i64x2_add(self.0, i64x2_add(last, i64x2_splat((1 << 28) - 1))))
+        }
+
+        #[inline(always)]
+        fn unequal(self, b: Self, marks: Self) -> Self {
+            Self(v128_and(f64x2_ne(self.0, b.0), marks.0))
+        }
+
+        #[inline(always)]
+        fn below(self, limit: f64, marks: Self) -> Self {
+            Self(v128_and(f64x2_lt(f64x2_abs(self.0), f64x2_splat(limit)), marks.0))
+        }
+
+        #[inline(always)]
+        fn or(self, b: Self) -> Self {
+            Self(v128_or(self.0, b.0))
+        }
+
+        #[inline(always)]
         fn is_marked(self) -> bool {
             i32x4_bitmask(self.0) & 0b0101 != 0
         }
@@ -177,6 +239,11 @@ pub(crate) mod array {
     pub(crate) struct Array([f64; 2]);
 
     impl Array {
+        #[inline(always)]
+        fn marks(f: impl Fn(usize) -> bool) -> Self {
+            Self([f(0), f(1)].map(|marked| f64::from_bits(u64::from(marked))))
+        }
+
         #[inline(always)]
         fn map_bits(self, f: impl Fn(u64) -> u64) -> Self {
             Self(self.0.map(|lane| f64::from_bits(f(lane.to_bits()))))
@@ -212,12 +279,31 @@ pub(crate) mod array {
 
         #[inline(always)]
         fn mark(self, cut: Self, doubt: Self) -> Self {
-            let mut marked = doubt;
+            doubt.or(Self::marks(|lane| self.0[lane].to_bits() == cut.0[lane].to_bits()))
+        }
+
+        #[inline(always)]
+        fn add_half_to_even(self) -> Self {
+            self.map_bits(|bits| bits.wrapping_add((1 << 28) - 1 + (bits >> 29 & 1)))
+        }
+
+        #[inline(always)]
+        fn unequal(self, b: Self, marks: Self) -> Self {
+            Self::marks(|lane| self.0[lane] != b.0[lane] && marks.0[lane].to_bits() != 0)
+        }
+
+        #[inline(always)]
+        fn below(self, limit: f64, marks: Self) -> Self {
+            Self::marks(|lane| self.0[lane].abs() < limit && marks.0[lane].to_bits() != 0)
+        }
+
+        #[inline(always)]
+        fn or(self, b: Self) -> Self {
+            let mut both = self;
             for lane in 0..2 {
-                let equal = self.0[lane].to_bits() == cut.0[lane].to_bits();
-                marked.0[lane] = f64::from_bits(marked.0[lane].to_bits() | u64::from(equal));
+                both.0[lane] = f64::from_bits(self.0[lane].to_bits() | b.0[lane].to_bits());
             }
-            marked
+            both
         }
 
         #[inline(always)]
