@@ -11,7 +11,7 @@ export const BROWSERS = {
 export async function launch(tools, name, more = []) {
     const { default: puppeteer } = await import(createRequire(join(resolve(tools), "x")).resolve("puppeteer-core"));
     const { args, ...options } = BROWSERS[name];
-    return puppeteer.launch({ ...options, args: [...args, ...more], protocolTimeout: 300_000 });
+    return puppeteer.launch({ ...options, args: [...args, ...more], protocolTimeout: 300_000, timeout: 120_000 });
 }
 
 /** What runs in the page before it: what it saves is kept, and what its policy forbids is counted. */
@@ -54,7 +54,7 @@ export class Visitor {
             if (["error", "warn", "warning"].includes(message.type())) visitor.complaints.push(message.text());
         });
         page.on("pageerror", (error) => visitor.complaints.push(String(error)));
-        await page.goto(url);
+        await page.goto(url, { waitUntil: "domcontentloaded", timeout: 120_000 });
         return visitor;
     }
 
