@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    batch, bench, detect, env, eval, generate, keys, merge, report, verify, weights,
+    batch, bench, detect, env, eval, generate, keys, merge, report, train, verify, weights,
 };
 use crate::exit::Outcome;
 use crate::voice::VoiceOptions;
@@ -35,6 +35,7 @@ pub enum Command {
     Merge(merge::Args),
     Eval(eval::Args),
     Report(report::Args),
+    Train(train::Args),
     Weights(weights::Args),
     Verify(verify::Args),
     Keys(keys::Args),
@@ -53,6 +54,7 @@ impl Command {
             Self::Merge(args) => merge::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Report(args) => report::run(args),
+            Self::Train(args) => train::run(&args),
             Self::Weights(args) => weights::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Keys(args) => keys::run(args),

@@ -111,6 +111,20 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<retinanet_train::Error> for Failure {
+    fn from(error: retinanet_train::Error) -> Self {
+        use retinanet_train::Error as Training;
+        use retinanet_train::error::RunError;
+        match error {
+            Training::Library(error) => error.into(),
+            Training::Run(RunError::HasRun { .. } | RunError::NoRun { .. }) => {
+                Self::usage(error.to_string())
+            }
+            _ => Self::bad_input(error.to_string()),
+        }
+    }
+}
+
 impl From<retinanet::weights::Error> for Failure {
     fn from(error: retinanet::weights::Error) -> Self {
         Error::from(error).into()

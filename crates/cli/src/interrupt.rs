@@ -10,6 +10,8 @@ use std::time::Duration;
 /// Held for reading while a file is written, for writing by the end of the process.
 static WRITING: RwLock<()> = RwLock::new(());
 static ASKED: AtomicBool = AtomicBool::new(false);
+/// Whether the command ends by itself when it is asked to.
+static ENDS_ITSELF: AtomicBool = AtomicBool::new(false);
 static LAST_WORDS: Mutex<Vec<LastWord>> = Mutex::new(Vec::new());
 
 /// What a command does before it ends early.
@@ -26,7 +28,11 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub fn install() {
     // Without a handler the system's own stays, which ends the process too.
     ctrlc::set_handler(|| {
-        if !ASKED.swap(true, Ordering::SeqCst) {
+        let first = !ASKED.swap(true, Ordering::SeqCst);
+        if first && ENDS_ITSELF.load(Ordering::SeqCst) {
+            return;
+        }
+        if first {
             thread::spawn(|| {
                 let _all_written = WRITING.write().unwrap_or_else(PoisonError::into_inner);
                 say_last_words();
@@ -43,6 +49,13 @@ pub fn install() {
 pub fn finish<T>(write: impl FnOnce() -> T) -> T {
     let _writing = WRITING.read().unwrap_or_else(PoisonError::into_inner);
     write()
+}
+
+/// From now on the first Ctrl-C only makes the answer true: the command looks at it and comes to its end by itself. A second one
+/// does not wait.
+pub fn finish_first() -> impl Fn() -> bool {
+    ENDS_ITSELF.store(true, Ordering::SeqCst);
+    || ASKED.load(Ordering::SeqCst)
 }
 
 /// Runs `last`, which is quick, if Ctrl-C ends the process; several in the order in which they were given.

@@ -41,6 +41,11 @@ impl Progress {
         self.show();
     }
 
+    /// What stands behind the bar.
+    pub fn say(&mut self, message: String) {
+        self.bar.set_message(message);
+    }
+
     fn show(&mut self) {
         if !self.shown && !is_quiet() && self.started.elapsed() > PATIENCE {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

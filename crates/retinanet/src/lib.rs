@@ -35,6 +35,7 @@
 //! | [`batch`], [`data`] | many images: resumable runs, seeded order |
 //! | [`receipt`], [`evidence`] | one answer on record; the answers of a folder, in a log that shows changes |
 //! | [`eval`] | COCO average precision |
+//! | `training` | with the feature of that name: the network's backward pass, for `retinanet-train` |
 //! | [`error`](mod@error), [`files`] | what can go wrong; files that appear whole or not at all |
 //!
 //! # The promise, and its limits
@@ -75,6 +76,8 @@ pub mod ops;
 pub mod overlay;
 pub mod postprocess;
 pub mod receipt;
+#[cfg(feature = "training")]
+pub mod training;
 pub mod weights;
 pub mod yolo;
 

@@ -3,7 +3,7 @@
 use retinanet_kernels::Level;
 use retinanet_train::Error;
 use retinanet_train::losses::{
-    BoxLoss, ImageLosses, LossConfig, Object, Predictions, image_losses,
+    BoxLoss, DivideBy, ImageLosses, LossConfig, Object, Predictions, image_losses,
 };
 use retinanet_train::matching::{Match, MatcherConfig};
 use serde::Deserialize;
@@ -134,6 +134,26 @@ fn bits_do_not_depend_on_threads_or_cpu_level() {
 }
 
 #[test]
+fn a_batch_divides_later_what_an_image_divides_at_once() {
+    let anchors = [[0.0, 0.0, 8.0, 8.0], [1.0, 0.0, 9.0, 8.0], [40.0, 40.0, 48.0, 48.0]];
+    let objects = [Object { corners: [0.0, 0.0, 8.0, 9.0], class: 1 }];
+    let said = Predictions { classes: 2, logits: &[-1.0; 6], regression: &[[0.25; 4]; 3] };
+    let run = |divide_by| {
+        let config = LossConfig { divide_by, ..LossConfig::new(BoxLoss::Giou) };
+        image_losses(Level::best(), &config, &anchors, &objects, &said).unwrap()
+    };
+    let (image, batch) = (run(DivideBy::Image), run(DivideBy::Batch));
+    assert_eq!((image.foreground, batch.foreground), (2, 2));
+    // A division by two is exact.
+    assert_eq!(batch.classification, 2.0 * image.classification);
+    assert_eq!(batch.regression, 2.0 * image.regression);
+    let doubled = image.by_logits.iter().map(|slope| 2.0 * slope);
+    assert_eq!(batch.by_logits, doubled.collect::<Vec<f32>>());
+    let doubled = image.by_regression.iter().map(|slopes| slopes.map(|slope| 2.0 * slope));
+    assert_eq!(batch.by_regression, doubled.collect::<Vec<[f32; 4]>>());
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_an_error() {
     let anchors = [[0.0, 0.0, 8.0, 8.0]];
     let run = |class, logits: &[f32], regression: &[[f32; 4]], alpha| {
@@ -145,7 +165,7 @@ fn what_cannot_be_trained_on_is_an_error() {
     let (two, one) = ([0.0; 2], [[0.0; 4]]);
     assert!(run(1, &two, &one, 0.25).is_ok());
     let error = run(2, &two, &one, 0.25).unwrap_err();
-    assert_eq!(error, Error::Class { index: 0, class: 2, classes: 2 });
+    assert!(matches!(error, Error::Class { index: 0, class: 2, classes: 2 }), "{error:?}");
     assert!(error.to_string().contains("classes (0 to 1)"), "{error}");
     assert!(matches!(run(1, &[0.0; 3], &one, 0.25), Err(Error::Length { what: "logits", .. })));
     assert!(matches!(run(1, &two, &[], 0.25), Err(Error::Length { what: "regressions", .. })));

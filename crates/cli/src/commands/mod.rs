@@ -9,5 +9,6 @@ pub mod generate;
 pub mod keys;
 pub mod merge;
 pub mod report;
+pub mod train;
 pub mod verify;
 pub mod weights;

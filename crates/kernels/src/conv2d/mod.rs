@@ -11,6 +11,7 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+pub mod data_gradient;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod fast;
@@ -21,12 +22,15 @@ mod spec;
 mod strip;
 #[cfg(test)]
 mod tests;
+pub mod weight_gradient;
 pub mod winograd;
 
 #[cfg(feature = "cuda")]
 pub use cuda::{CudaConv2d, CudaItem};
+pub use data_gradient::{DataGradient, DataGradientItem};
 pub use item::{Input, Item};
 pub use spec::{Algorithm, Conv2dSpec};
+pub use weight_gradient::{GradientPair, weight_gradient};
 
 use crate::gemm::{CHUNK, PackedMatrix};
 use crate::layout::{BlockedBuffer, BlockedShape};

@@ -77,8 +77,9 @@ impl Kernel for Centred<'_> {
     }
 }
 
+/// Step 3 of a sum.
 #[inline(always)]
-fn tree<S: Simd>(s: S, [a, b, c, d]: [S::V; PARTIALS]) -> S::V {
+pub(super) fn tree<S: Simd>(s: S, [a, b, c, d]: [S::V; PARTIALS]) -> S::V {
     s.add(s.add(a, c), s.add(b, d))
 }
 

@@ -31,7 +31,24 @@
 //! So a mean far from 0 costs no accuracy: `d` is nearly exact, and what the mean lacks is put back
 //! (the corrected two-pass algorithm of Chan, Golub and LeVeque, "Algorithms for computing the sample
 //! variance", 1983).
+//!
+//! # The gradient
+//!
+//! `g` is the output's gradient, +0 where ReLU followed and its output was not above 0; `mean`, `d`, `rest`, `var` and
+//! `scale` are the forward pass's, computed again. Per channel, its part of a sum is what step 4 has after its runs:
+//!
+//! ```text
+//! rstd     = 1 / sqrt(var + eps)
+//! of beta  = sum of g over the channel
+//! of gamma = fma(-rest, of beta, sum of g * d over the channel, each step fused) * rstd
+//! all      = the group's channels in increasing order: fma(gamma, of beta, all), from +0
+//! products = likewise: fma(gamma, of gamma, products)
+//! slope    = -(products / n * rstd * rstd)                 left to right
+//! shift    = fma(-rest, slope, -(all / n * rstd))
+//! of x     = fma(g, scale, fma(d, slope, shift))
+//! ```
 
+mod backward;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod kernel;
@@ -41,6 +58,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
+pub use backward::group_norm_backward_in_place;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaGroupNorm;
 pub use spec::GroupNormSpec;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::engine::Engine;
 use super::pool::Pool;
 use super::progress::{Listener, Progress};
-use super::source::{GivenWeights, Loaded, Source, check_categories};
+use super::source::{Described, GivenWeights, Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
 use crate::determinism::{Determinism, Digest};
@@ -285,6 +285,19 @@ impl DetectorBuilder {
         let arithmetic = prepared.arithmetic(&self.determinism);
         let model = RetinaNet::with_arithmetic(&config, arithmetic, &self.determinism)?;
         self.around(model, source, prepared)
+    }
+
+    /// Reads the weights and says what they are, without building anything: the configuration has the classes'
+    /// names.
+    ///
+    /// # Errors
+    /// As [`DetectorBuilder::build`]'s, but for tensors that are not the model's.
+    pub fn read_weights(mut self) -> Result<(Checkpoint, RetinaNetConfig)> {
+        let source = std::mem::take(&mut self.source);
+        let Described { checkpoint, mut config, categories } = source.describe()?;
+        self.apply_threshold(&mut config)?;
+        config.categories = Some(categories.into());
+        Ok((checkpoint, config))
     }
 
     /// Writes the weights as a `.safetensors` file that describes itself: configuration, eps and class names

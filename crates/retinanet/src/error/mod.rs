@@ -15,6 +15,8 @@ mod label;
 mod model;
 mod op;
 mod postprocess;
+#[cfg(feature = "training")]
+mod training;
 
 pub use annotation::{VocProblem, YoloProblem};
 pub use batch::BatchError;
@@ -29,6 +31,8 @@ pub use label::{LabelError, MAX_CATEGORIES, MAX_NAME_BYTES};
 pub use model::ModelError;
 pub use op::OpError;
 pub use postprocess::PostprocessError;
+#[cfg(feature = "training")]
+pub use training::TrainingError;
 
 /// Everything that can go wrong in this crate. Each group names the file, tensor or value at fault
 /// and what to do next.
@@ -80,6 +84,10 @@ pub enum Error {
     /// A layer was handed something that it cannot work on.
     #[error(transparent)]
     Op(#[from] OpError),
+    /// A network cannot be trained as asked.
+    #[cfg(feature = "training")]
+    #[error(transparent)]
+    Training(#[from] TrainingError),
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] retinanet_kernels::Error),

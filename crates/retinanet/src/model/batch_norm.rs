@@ -61,6 +61,31 @@ impl BatchNormSite {
         ]
     }
 
+    /// What each channel is multiplied by: weight / sqrt(running_var + eps), in f64.
+    ///
+    /// # Errors
+    /// [`ModelError`] when a tensor is missing, mis-shaped or not finite, or when running_var + eps is
+    /// not positive.
+    pub(crate) fn scales(&self, tensors: &TensorsAt<'_>) -> Result<Vec<f64>> {
+        let [weight, _, _, variance] = self.tensors();
+        let (weight, variance) = (weight.load(tensors)?, variance.load(tensors)?);
+        let eps = self.config.eps;
+        let scale = |channel: usize| {
+            let spread = f64::from(variance[channel]) + eps;
+            if !(spread > 0.0 && spread.is_finite()) {
+                let reason = format!("running_var + eps is {spread}, which must be above 0");
+                return Err(self.refuse(tensors, channel, reason));
+            }
+            Ok(f64::from(weight[channel]) / spread.sqrt())
+        };
+        Ok((0..self.channels).map(scale).collect::<Result<_, _>>()?)
+    }
+
+    fn refuse(&self, tensors: &TensorsAt<'_>, channel: usize, reason: String) -> ModelError {
+        let (name, eps) = (tensors.full_name(&self.path), self.config.eps);
+        ModelError::BatchNorm { name, channel, reason, eps }
+    }
+
     /// Scales the convolution's `weight` (channels first) in place and returns its bias.
     ///
     /// In f64, rounded once: scale = weight / sqrt(running_var + eps), w' = w * scale,
@@ -74,32 +99,20 @@ impl BatchNormSite {
         tensors: &TensorsAt<'_>,
         conv_weight: &mut [f32],
     ) -> Result<Vec<f32>> {
-        let [weight, bias, mean, variance] = self.tensors();
-        let (weight, bias) = (weight.load(tensors)?, bias.load(tensors)?);
-        let (mean, variance) = (mean.load(tensors)?, variance.load(tensors)?);
-        let eps = self.config.eps;
-        let refuse = |channel: usize, reason: String| ModelError::BatchNorm {
-            name: tensors.full_name(&self.path),
-            channel,
-            reason,
-            eps,
-        };
+        let [_, bias, mean, _] = self.tensors();
+        let scales = self.scales(tensors)?;
+        let (bias, mean) = (bias.load(tensors)?, mean.load(tensors)?);
         let per_channel = conv_weight.len() / self.channels;
         let mut folded_bias = Vec::with_capacity(self.channels);
         for (channel, taps) in conv_weight.chunks_exact_mut(per_channel).enumerate() {
-            let spread = f64::from(variance[channel]) + eps;
-            if !(spread > 0.0 && spread.is_finite()) {
-                let reason = format!("running_var + eps is {spread}, which must be above 0");
-                return Err(refuse(channel, reason).into());
-            }
-            let scale = f64::from(weight[channel]) / spread.sqrt();
+            let scale = scales[channel];
             for tap in &mut *taps {
                 *tap = (f64::from(*tap) * scale) as f32;
             }
             let shift = (f64::from(bias[channel]) - f64::from(mean[channel]) * scale) as f32;
             if !shift.is_finite() || taps.iter().any(|tap| !tap.is_finite()) {
                 let reason = format!("a folded weight leaves f32's range (scale {scale})");
-                return Err(refuse(channel, reason).into());
+                return Err(self.refuse(tensors, channel, reason).into());
             }
             folded_bias.push(shift);
         }

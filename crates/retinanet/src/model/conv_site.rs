@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use retinanet_kernels::with_ieee;
 
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
-use super::tensor_source::TensorsAt;
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::determinism::{Fan, Init};
@@ -84,6 +84,15 @@ impl ConvSite {
         TensorSpec::new(format!("{}.bias", self.path), &shape, Init::Constant(value))
     }
 
+    /// The same site seen from `prefix`.
+    pub(crate) fn under(mut self, prefix: &str) -> Self {
+        self.path = format!("{prefix}.{}", self.path);
+        if let Shift::BatchNorm(norm) = &mut self.shift {
+            norm.path = format!("{prefix}.{}", norm.path);
+        }
+        self
+    }
+
     /// The tensors it needs.
     pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
         let mut tensors = vec![self.weight()];
@@ -95,13 +104,9 @@ impl ConvSite {
         tensors
     }
 
-    /// Loads, folds and packs; the tensors are dropped.
-    pub(crate) fn build(
-        &self,
-        arithmetic: Arithmetic<'_>,
-        tensors: &TensorsAt<'_>,
-    ) -> Result<Conv2d> {
-        // Folding and packing compute, so they too need the default rounding and subnormals.
+    /// Loads and folds: the weights, (out, in, height, width), and the bias that the operation has.
+    pub(crate) fn folded(&self, tensors: &TensorsAt<'_>) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
+        // Folding computes, so it too needs the default rounding and subnormals.
         with_ieee(|| {
             let mut weight = self.weight().load(tensors)?;
             let bias = match &self.shift {
@@ -109,8 +114,19 @@ impl ConvSite {
                 Shift::Bias(value) => Some(self.bias(*value).load(tensors)?),
                 Shift::BatchNorm(norm) => Some(norm.fold(tensors, &mut weight)?),
             };
-            Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())
+            Ok((weight, bias))
         })
+    }
+
+    /// Loads, folds and packs; the tensors are dropped.
+    pub(crate) fn build(
+        &self,
+        arithmetic: Arithmetic<'_>,
+        tensors: &TensorsAt<'_>,
+    ) -> Result<Conv2d> {
+        let (weight, bias) = self.folded(tensors)?;
+        let conv = Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())?;
+        Ok(conv.named(&tensors.full_name(&self.path)))
     }
 }
 

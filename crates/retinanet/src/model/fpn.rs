@@ -6,7 +6,6 @@ use super::ModelError;
 use super::conv_site::{ConvSite, KAIMING_UNIFORM_FAN_IN, Shift, build_each, same_conv};
 use super::plan::{Backend, Then, Walk};
 use super::tensor_source::{TensorSource, TensorsAt};
-use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec, Relu, UpsampleAdd};
 
@@ -122,12 +121,12 @@ impl FpnConfig {
         ])
     }
 
-    /// The tensors a checkpoint must hold, in torchvision's order.
-    pub(crate) fn tensors(&self, in_channels: &[usize]) -> Vec<TensorSpec> {
+    /// All its convolutions, in torchvision's order.
+    pub(crate) fn sites(&self, in_channels: &[usize]) -> Vec<ConvSite> {
         let mut sites = self.inner_blocks(in_channels);
         sites.extend(self.layer_blocks(in_channels));
         sites.extend(self.p6_p7(in_channels).into_iter().flatten());
-        sites.iter().flat_map(ConvSite::tensors).collect()
+        sites
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tensor_source::TensorsAt;
+use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::determinism::Init;
@@ -55,6 +55,7 @@ impl GroupNormSite {
             groups: self.config.groups,
             eps: self.config.eps,
         };
-        GroupNorm::new(arithmetic, spec, &weight.load(tensors)?, &bias.load(tensors)?)
+        let norm = GroupNorm::new(arithmetic, spec, &weight.load(tensors)?, &bias.load(tensors)?)?;
+        Ok(norm.named(&tensors.full_name(&self.path)))
     }
 }

@@ -6,8 +6,8 @@ use super::ModelError;
 use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
 use super::plan::{Backend, Then, Walk};
+use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
-use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::determinism::Init;
 use crate::ops::{Arithmetic, Conv2d, GroupNorm};
@@ -109,14 +109,15 @@ impl HeadSite<'_> {
         }
     }
 
-    fn tensors(&self) -> Vec<TensorSpec> {
-        let mut tensors = Vec::new();
+    /// All its layers, in torchvision's order.
+    fn layers(&self) -> Vec<Site> {
+        let mut layers = Vec::new();
         for index in 0..self.config.num_convs {
-            tensors.extend(self.conv(index).tensors());
-            tensors.extend(self.norm(index).iter().flat_map(GroupNormSite::tensors));
+            layers.push(Site::Conv(self.conv(index)));
+            layers.extend(self.norm(index).map(Site::GroupNorm));
         }
-        tensors.extend(self.output().tensors());
-        tensors
+        layers.push(Site::Conv(self.output()));
+        layers
     }
 
     fn build(&self, arithmetic: Arithmetic<'_>, tensors: &TensorsAt<'_>) -> Result<PredictionHead> {
@@ -180,8 +181,8 @@ pub struct RetinaNetHead {
     pub regression_head: PredictionHead,
 }
 
-/// The sites of both heads with their prefixes.
-fn sites(
+/// Both heads with their prefixes.
+fn heads(
     config: &HeadConfig,
     channels: usize,
     num_anchors: usize,
@@ -199,19 +200,18 @@ fn sites(
     Ok([("classification_head", classification), ("regression_head", regression)])
 }
 
-/// The tensors a checkpoint must hold, in torchvision's order.
-pub(crate) fn tensors(
+/// The layers of both heads, in torchvision's order.
+pub(crate) fn sites(
     config: &HeadConfig,
     channels: usize,
     num_anchors: usize,
     num_classes: usize,
-) -> Result<Vec<TensorSpec>, ModelError> {
-    let sites = sites(config, channels, num_anchors, num_classes)?;
-    let under = |(prefix, site): (&'static str, HeadSite)| -> Vec<TensorSpec> {
-        let specs = site.tensors().into_iter();
-        specs.map(|spec| spec.under(prefix)).collect()
+) -> Result<Vec<Site>, ModelError> {
+    let heads = heads(config, channels, num_anchors, num_classes)?;
+    let under = |(prefix, head): (&'static str, HeadSite)| -> Vec<Site> {
+        head.layers().into_iter().map(|site| site.under(prefix)).collect()
     };
-    Ok(sites.into_iter().flat_map(under).collect())
+    Ok(heads.into_iter().flat_map(under).collect())
 }
 
 impl RetinaNetHead {
@@ -230,7 +230,7 @@ impl RetinaNetHead {
         source: impl TensorSource,
     ) -> Result<Self> {
         let tensors = TensorsAt::root(&source);
-        let [classification, regression] = sites(config, channels, num_anchors, num_classes)?;
+        let [classification, regression] = heads(config, channels, num_anchors, num_classes)?;
         let build =
             |(prefix, site): (&'static str, HeadSite)| site.build(arithmetic, &tensors.at(prefix));
         let (classification_head, regression_head) =
@@ -247,7 +247,8 @@ mod tests {
     fn convolutions_have_a_bias_only_without_a_norm() {
         let names = |group_norm| -> Vec<String> {
             let config = HeadConfig { num_convs: 1, group_norm };
-            let tensors = tensors(&config, 32, 9, 3).unwrap().into_iter();
+            let sites = sites(&config, 32, 9, 3).unwrap();
+            let tensors = sites.iter().flat_map(Site::tensors);
             let names = tensors.map(|tensor| tensor.name);
             names.filter(|name| name.starts_with("regression_head.conv")).collect()
         };
@@ -264,8 +265,8 @@ mod tests {
     #[test]
     fn wrong_values_are_named() {
         let check = |config: HeadConfig, channels, anchors, classes| {
-            let error = tensors(&config, channels, anchors, classes).unwrap_err();
-            error.to_string()
+            let sites = sites(&config, channels, anchors, classes);
+            sites.err().map(|error| error.to_string()).unwrap_or_default()
         };
         let config = HeadConfig::default();
         assert!(check(config.clone(), 40, 9, 91).contains("head.group_norm.groups"));

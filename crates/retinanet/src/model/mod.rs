@@ -16,6 +16,7 @@ mod heads;
 pub(crate) mod plan;
 mod resnet;
 mod retinanet;
+mod site;
 mod tensor_source;
 mod tensor_spec;
 mod torchvision_config;
@@ -28,5 +29,14 @@ pub use fpn::{ExtraLevels, Fpn, FpnConfig};
 pub use group_norm::GroupNormConfig;
 pub use heads::{HeadConfig, PredictionHead, RetinaNetHead};
 pub use resnet::{ResNet, ResNetConfig, ResNetDepth};
-pub use retinanet::{RetinaNet, expected_tensors, parameter_count};
+pub use retinanet::{RetinaNet, expected_tensors, parameter_count, tensor_specs};
 pub use tensor_source::TensorSource;
+pub use tensor_spec::TensorSpec;
+
+#[cfg(feature = "training")]
+pub(crate) use {
+    conv_site::{ConvSite, Shift},
+    retinanet::sites,
+    site::Site,
+    tensor_source::TensorsAt,
+};

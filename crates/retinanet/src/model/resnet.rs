@@ -7,7 +7,6 @@ use super::batch_norm::BatchNormConfig;
 use super::conv_site::{ConvSite, build_each, same_conv};
 use super::plan::{Backend, Then, Walk};
 use super::tensor_source::{TensorSource, TensorsAt};
-use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec, MaxPool2d, MaxPool2dSpec};
 
@@ -185,16 +184,14 @@ impl ResNetConfig {
         stages
     }
 
-    /// The tensors a checkpoint must hold, in torchvision's order.
-    pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
-        let mut tensors = self.stem().tensors();
+    /// All its convolutions, in torchvision's order.
+    pub(crate) fn sites(&self) -> Vec<ConvSite> {
+        let mut sites = vec![self.stem()];
         for block in self.stages().iter().flatten() {
-            for site in block.convs().iter().chain(&block.downsample()) {
-                let specs = site.tensors().into_iter();
-                tensors.extend(specs.map(|spec| spec.under(&block.path)));
-            }
+            let own = block.convs().into_iter().chain(block.downsample());
+            sites.extend(own.map(|site| site.under(&block.path)));
         }
-        tensors
+        sites
     }
 }
 
@@ -360,9 +357,14 @@ impl ResNet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tensor_spec::TensorSpec;
 
     fn config(depth: ResNetDepth, returned_layers: &[usize]) -> ResNetConfig {
         ResNetConfig { depth, returned_layers: returned_layers.to_vec(), ..ResNetConfig::default() }
+    }
+
+    fn tensors(config: &ResNetConfig) -> Vec<TensorSpec> {
+        config.sites().iter().flat_map(ConvSite::tensors).collect()
     }
 
     #[test]
@@ -375,7 +377,7 @@ mod tests {
             (ResNetDepth::ResNet101, 44_549_160 - 2_049_000),
             (ResNetDepth::ResNet152, 60_192_808 - 2_049_000),
         ] {
-            let tensors = config(depth, &[4]).tensors();
+            let tensors = tensors(&config(depth, &[4]));
             let parameters = tensors.iter().filter(|tensor| tensor.is_parameter);
             let count: usize = parameters.map(|t| t.shape.iter().product::<usize>()).sum();
             assert_eq!(count, expected, "{depth:?}");
@@ -384,7 +386,7 @@ mod tests {
 
     #[test]
     fn stages_after_the_last_returned_one_need_no_weights() {
-        let tensors = config(ResNetDepth::ResNet18, &[2, 3]).tensors();
+        let tensors = tensors(&config(ResNetDepth::ResNet18, &[2, 3]));
         assert!(tensors.iter().any(|t| t.name.starts_with("layer3.")));
         assert!(tensors.iter().all(|t| !t.name.starts_with("layer4.")));
     }
@@ -392,7 +394,7 @@ mod tests {
     #[test]
     fn only_the_first_block_of_a_stage_downsamples_and_basic_layer1_never() {
         let names = |depth| -> Vec<String> {
-            let tensors = config(depth, &[2]).tensors().into_iter();
+            let tensors = tensors(&config(depth, &[2])).into_iter();
             let names = tensors.map(|t| t.name);
             names.filter(|n| n.ends_with("downsample.0.weight")).collect()
         };

@@ -1,6 +1,7 @@
 //! The whole network.
 
 use super::plan::{Backend, Observer, Predictions, Walk};
+use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use super::{
@@ -182,21 +183,25 @@ fn names(letter: char, levels: Vec<usize>) -> Vec<String> {
     levels.into_iter().map(|level| format!("{letter}{level}")).collect()
 }
 
-/// All tensors in torchvision's order.
-fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
+/// All layers with weights, in torchvision's order.
+pub(crate) fn sites(config: &RetinaNetConfig) -> Result<Vec<Site>, ModelError> {
     config.check_network()?;
     let in_channels = config.backbone.returned_channels();
-    let mut all = Vec::new();
-    let mut add = |prefix: &str, specs: Vec<TensorSpec>| {
-        all.extend(specs.into_iter().map(|spec| spec.under(prefix)));
-    };
-    add("backbone.body", config.backbone.tensors());
-    add("backbone.fpn", config.fpn.tensors(&in_channels));
+    let body = config.backbone.sites().into_iter().map(|conv| conv.under("backbone.body"));
+    let fpn = config.fpn.sites(&in_channels).into_iter().map(|conv| conv.under("backbone.fpn"));
     let num_anchors = config.anchors.num_anchors()?;
     let channels = config.fpn.out_channels;
-    let heads = heads::tensors(&config.head, channels, num_anchors, config.num_classes)?;
-    add("head", heads);
-    Ok(all)
+    let heads = heads::sites(&config.head, channels, num_anchors, config.num_classes)?;
+    let convs = body.chain(fpn).map(Site::Conv);
+    Ok(convs.chain(heads.into_iter().map(|site| site.under("head"))).collect())
+}
+
+/// Every tensor of the model in torchvision's order, with what it is filled with at first.
+///
+/// # Errors
+/// [`ModelError::Config`] when the configuration makes no model.
+pub fn tensor_specs(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>> {
+    Ok(sites(config)?.iter().flat_map(Site::tensors).collect())
 }
 
 /// Name and shape of every tensor a checkpoint must hold, in torchvision's order.
@@ -207,7 +212,7 @@ fn tensors(config: &RetinaNetConfig) -> Result<Vec<TensorSpec>, ModelError> {
 /// # Errors
 /// [`ModelError::Config`] when the configuration makes no model.
 pub fn expected_tensors(config: &RetinaNetConfig) -> Result<Vec<(String, Vec<usize>)>> {
-    let tensors = tensors(config)?.into_iter();
+    let tensors = tensor_specs(config)?.into_iter();
     Ok(tensors.map(|tensor| (tensor.name, tensor.shape)).collect())
 }
 
@@ -218,7 +223,7 @@ pub fn expected_tensors(config: &RetinaNetConfig) -> Result<Vec<(String, Vec<usi
 /// [`ModelError::Config`] when the configuration makes no model, or one of more than 2^31 values.
 pub fn parameter_count(config: &RetinaNetConfig) -> Result<u64> {
     let (mut parameters, mut values) = (0u64, 0u64);
-    for tensor in tensors(config)? {
+    for tensor in tensor_specs(config)? {
         let dims = tensor.shape.iter();
         let size = dims.fold(1u64, |size, &dim| size.saturating_mul(dim as u64));
         values = values.saturating_add(size);

@@ -7,28 +7,24 @@ use crate::determinism::Init;
 use crate::weights::first_not_finite;
 
 /// One tensor a layer needs.
-#[derive(Debug, Clone)]
-pub(crate) struct TensorSpec {
-    /// Its name, relative to the layer that asks for it.
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TensorSpec {
+    /// Its name, relative to the layer that asks for it; of a whole model, torchvision's name.
+    pub name: String,
+    /// Its shape, outermost side first.
+    pub shape: Vec<usize>,
     /// What a source that creates tensors should fill it with (torchvision's choice).
-    pub(crate) init: Init,
+    pub init: Init,
     /// Whether torchvision counts it as a parameter (frozen batch norm and running statistics are
     /// buffers).
-    pub(crate) is_parameter: bool,
+    pub is_parameter: bool,
 }
 
 impl TensorSpec {
     /// A parameter.
     pub(crate) fn new(name: String, shape: &[usize], init: Init) -> Self {
         Self { name, shape: shape.to_vec(), init, is_parameter: true }
-    }
-
-    /// The same tensor seen from `prefix`.
-    pub(crate) fn under(mut self, prefix: &str) -> Self {
-        self.name = format!("{prefix}.{}", self.name);
-        self
     }
 
     /// The tensor's values as f32, row-major.

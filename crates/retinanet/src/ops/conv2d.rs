@@ -21,6 +21,8 @@ const NAME: &str = "retinanet.conv2d";
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     weights: Weights,
+    /// Its path in the network, empty outside one.
+    name: Arc<str>,
 }
 
 /// The packed weights, where they are.
@@ -49,16 +51,30 @@ impl Conv2d {
         #[cfg(feature = "cudnn")]
         if let Some(on) = arithmetic.cudnn {
             let conv = CudnnConv2d::new(on, spec, weight, bias)?;
-            return Ok(Self { weights: Weights::Cudnn(Arc::new(conv)) });
+            return Ok(Self::unnamed(Weights::Cudnn(Arc::new(conv))));
         }
         #[cfg(feature = "cuda")]
         if let Some(gpu) = arithmetic.gpu {
             let conv = CudaConv2d::new(gpu, spec, weight, bias)?;
-            return Ok(Self { weights: Weights::Gpu(Arc::new(conv)) });
+            return Ok(Self::unnamed(Weights::Gpu(Arc::new(conv))));
         }
         let new = if arithmetic.fast { Kernel::new_fast } else { Kernel::new };
         let kernel = new(arithmetic.level, spec, weight, bias)?;
-        Ok(Self { weights: Weights::Cpu(Arc::new(kernel)) })
+        Ok(Self::unnamed(Weights::Cpu(Arc::new(kernel))))
+    }
+
+    fn unnamed(weights: Weights) -> Self {
+        Self { weights, name: "".into() }
+    }
+
+    /// The same, with its path in the network.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Its path in the network (`backbone.body.conv1`), empty for one that is not part of a network.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The weights on the CPU.

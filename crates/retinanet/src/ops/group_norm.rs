@@ -28,6 +28,8 @@ pub struct GroupNorm {
     pub(crate) weight: Arc<[f32]>,
     /// Shift per channel.
     pub(crate) bias: Arc<[f32]>,
+    /// Its path in the network, empty outside one.
+    name: Arc<str>,
     #[cfg(feature = "cuda")]
     gpu: Option<Arc<CudaGroupNorm>>,
     #[cfg(feature = "cudnn")]
@@ -82,11 +84,22 @@ impl GroupNorm {
             spec,
             weight: weight.into(),
             bias: bias.into(),
+            name: "".into(),
             #[cfg(feature = "cuda")]
             gpu,
             #[cfg(feature = "cudnn")]
             cudnn,
         })
+    }
+
+    /// The same, with its path in the network.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Its path in the network, empty for one that is not part of a network.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The parameters on the GPU.

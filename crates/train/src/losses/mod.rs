@@ -6,6 +6,7 @@
 //!
 //! With `n` the number of anchors that have an object, as f32 and at least 1:
 //!
+//! - Where the batch is divided by, not the image ([`DivideBy::Batch`]), `n` is 1.
 //! - Classification: the sum of the [focal loss](retinanet_kernels::loss)'s terms over all anchors that are not ignored
 //!   and all classes, divided by `n`. A term's gradient is multiplied by `1 / n`.
 //! - Boxes: the terms stand at the positions `4 * anchor + coordinate` (L1) or `anchor` (GIoU), those of anchors without
@@ -21,6 +22,7 @@ use rayon::prelude::*;
 use retinanet_kernels::loss::{AnchorTarget, focal_loss};
 use retinanet_kernels::sum::sum;
 use retinanet_kernels::{Level, with_ieee};
+use serde::{Deserialize, Serialize};
 
 use crate::matching::{Match, MatcherConfig};
 use crate::{Error, Result};
@@ -39,6 +41,16 @@ pub enum BoxLoss {
     Giou,
 }
 
+/// What the sums over an image's anchors are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DivideBy {
+    /// The image's own anchors that have an object; over a batch, then, the mean over its images: torchvision's.
+    Image,
+    /// Nothing, for the whole batch's sums are to be divided by its anchors that have an object.
+    Batch,
+}
+
 /// What is to be computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossConfig {
@@ -48,12 +60,15 @@ pub struct LossConfig {
     pub alpha: f32,
     /// How boxes are compared.
     pub box_loss: BoxLoss,
+    /// What the sums are divided by.
+    pub divide_by: DivideBy,
 }
 
 impl LossConfig {
     /// torchvision's settings with this box loss.
     pub fn new(box_loss: BoxLoss) -> Self {
-        Self { matcher: MatcherConfig::default(), alpha: 0.25, box_loss }
+        let (matcher, divide_by) = (MatcherConfig::default(), DivideBy::Image);
+        Self { matcher, alpha: 0.25, box_loss, divide_by }
     }
 }
 
@@ -132,7 +147,10 @@ pub fn image_losses(
     let boxes: Vec<[f32; 4]> = objects.iter().map(|object| object.corners).collect();
     let matches = config.matcher.matches(anchors, &boxes)?;
     let foreground = matches.iter().filter(|one| matches!(one, Match::Object(_))).count();
-    let n = foreground.max(1) as f32;
+    let n = match config.divide_by {
+        DivideBy::Image => foreground.max(1) as f32,
+        DivideBy::Batch => 1.0,
+    };
     let scale = with_ieee(|| 1.0 / n);
 
     let targets: Vec<AnchorTarget> = matches

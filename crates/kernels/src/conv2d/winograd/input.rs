@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::form::{Form, FormKernel};
-use super::job::{Image, Job, Run};
+use super::job::{Job, Run};
 use super::transform::POINTS;
 use crate::buffer::Shared;
 use crate::simd::{Arithmetic, LANES, Simd};
@@ -23,7 +23,15 @@ pub(super) struct TransformInput<'a> {
 
 /// A 6x6 patch of one block of channels, on cache lines.
 #[repr(align(64))]
-struct Patch([f32; POINTS * LANES]);
+pub(in super::super) struct Patch([f32; POINTS * LANES]);
+
+impl Patch {
+    /// Room for one.
+    #[inline(always)]
+    pub(in super::super) fn new() -> Self {
+        Self([0.0; POINTS * LANES])
+    }
+}
 
 impl FormKernel for TransformInput<'_> {
     #[inline(always)]
@@ -37,7 +45,7 @@ impl FormKernel for TransformInput<'_> {
             .partition_point(|i| i.first_tile <= run.first + columns.start)
             .saturating_sub(1);
         let valid = job.weights.in_channels - block * LANES;
-        let mut padded = Patch([0.0; POINTS * LANES]);
+        let mut padded = Patch::new();
         for column in columns {
             let tile = run.first + column;
             let out = (block * run.padded + column) * F::PLACES;
@@ -57,40 +65,92 @@ impl FormKernel for TransformInput<'_> {
             let (height, width) = (image.in_shape.height, image.in_shape.width);
             let plane = &image.input[block * image.in_shape.plane() * LANES..];
             let plane = &plane[..height * width * LANES];
-            let ([oy, ox], [pad_y, pad_x]) = (image.origin(tile), job.padding);
-            let inside =
-                oy >= pad_y && ox >= pad_x && oy + 6 - pad_y <= height && ox + 6 - pad_x <= width;
-            let (patch, row) = if inside {
-                let first = ((oy - pad_y) * width + ox - pad_x) * LANES;
-                for y in 0..6 {
-                    // The columns that the next tile adds.
-                    for x in 6..10 {
-                        let next = first + (y * width + x) * LANES;
-                        s.prefetch(plane.as_ptr().wrapping_add(next));
-                    }
-                }
-                (&plane[first..], width * LANES)
-            } else {
-                pad(image, plane, [oy, ox], job.padding, &mut padded);
-                (&padded.0[..], 6 * LANES)
-            };
-            assert!(5 * row + 6 * LANES <= patch.len());
-            // SAFETY: six rows of six pixels are readable by the assertion; the 36 places are in bounds
-            // by the one above, and this tile is this task's alone.
-            unsafe { transform(f, patch.as_ptr(), row, out, stride, valid) };
+            // SAFETY: the 36 places are in bounds by the assertion, and this tile is this task's alone.
+            unsafe {
+                transform_tile(
+                    f,
+                    plane,
+                    [height, width],
+                    image.origin(tile),
+                    job.padding,
+                    &mut padded,
+                    out,
+                    stride,
+                    valid,
+                );
+            }
         }
     }
 }
 
+/// The transform of the patch under one tile of a plane, whose top-left output is `origin`, for the exact form.
+///
+/// # Safety
+/// Sixteen values at each of the 36 points from `out` on, `stride` apart, are writable.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(in super::super) unsafe fn transform_exact<S: Simd>(
+    s: S,
+    plane: &[f32],
+    size: [usize; 2],
+    origin: [usize; 2],
+    padding: [usize; 2],
+    padded: &mut Patch,
+    out: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe { transform_tile(s, plane, size, origin, padding, padded, out, stride, LANES) };
+}
+
+/// The transform of the patch under the tile whose top-left output is at (oy, ox); `padded` is room for one that
+/// is not inside.
+///
+/// # Safety
+/// [`BlockProducts::PLACES`](crate::gemm::BlockProducts::PLACES) places at each of the 36 from `out` on, `stride` apart, are
+/// writable.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+unsafe fn transform_tile<F: Form>(
+    f: F,
+    plane: &[f32],
+    [height, width]: [usize; 2],
+    [oy, ox]: [usize; 2],
+    [pad_y, pad_x]: [usize; 2],
+    padded: &mut Patch,
+    out: *mut f32,
+    stride: usize,
+    valid: usize,
+) {
+    let s = f.simd();
+    let inside = oy >= pad_y && ox >= pad_x && oy + 6 - pad_y <= height && ox + 6 - pad_x <= width;
+    let (patch, row) = if inside {
+        let first = ((oy - pad_y) * width + ox - pad_x) * LANES;
+        for y in 0..6 {
+            // The columns that the next tile adds.
+            for x in 6..10 {
+                let next = first + (y * width + x) * LANES;
+                s.prefetch(plane.as_ptr().wrapping_add(next));
+            }
+        }
+        (&plane[first..], width * LANES)
+    } else {
+        pad([height, width], plane, [oy, ox], [pad_y, pad_x], padded);
+        (&padded.0[..], 6 * LANES)
+    };
+    assert!(5 * row + 6 * LANES <= patch.len());
+    // SAFETY: six rows of six pixels are readable by the assertion; the places are promised by the caller.
+    unsafe { transform(f, patch.as_ptr(), row, out, stride, valid) };
+}
+
 /// The patch under the tile at (oy, ox), +0 outside the image.
 fn pad(
-    image: &Image<'_>,
+    [height, width]: [usize; 2],
     plane: &[f32],
     [oy, ox]: [usize; 2],
     [pad_y, pad_x]: [usize; 2],
     patch: &mut Patch,
 ) {
-    let (height, width) = (image.in_shape.height, image.in_shape.width);
     for (i, pixel) in patch.0.chunks_exact_mut(LANES).enumerate() {
         let y = (oy + i / 6).checked_sub(pad_y).filter(|y| *y < height);
         let x = (ox + i % 6).checked_sub(pad_x).filter(|x| *x < width);

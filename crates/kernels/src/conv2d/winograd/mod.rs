@@ -17,7 +17,9 @@ pub(super) mod rounded;
 mod transform;
 mod weights;
 
+pub(super) use input::{Patch, transform_exact};
 pub(super) use transform::{CANONICAL, POINTS, input_2d, output_2d, weight_2d};
+pub(super) use transform::{gradient_1d, gradient_2d, weight_gradients_2d};
 pub(crate) use weights::TransformedWeights;
 
 use std::ops::Range;

@@ -70,6 +70,87 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
     out
 }
 
+/// The transpose of [`output_1d`]: four outputs' gradients to those of six sums.
+#[inline(always)]
+pub(in super::super) fn gradient_1d<A: Arithmetic>(s: A, g: [A::V; 4]) -> [A::V; 6] {
+    let even = s.add(g[0], g[2]);
+    let odd = s.add(g[1], g[3]);
+    let two = s.fma(s.splat(4.0), g[2], s.fma(s.splat(2.0), g[1], g[0]));
+    let half = s.fma(s.splat(0.25), g[2], s.fma(s.splat(-0.5), g[1], g[0]));
+    [
+        g[0],
+        s.add(even, odd),
+        s.sub(even, odd),
+        s.fma(s.splat(8.0), g[3], two),
+        s.fma(s.splat(-0.125), g[3], half),
+        g[3],
+    ]
+}
+
+/// The transform of 4x4 outputs' gradients [y][x] to those of 6x6 sums: along y, then along x.
+#[inline(always)]
+pub(in super::super) fn gradient_2d<A: Arithmetic>(s: A, tile: [[A::V; 4]; 4]) -> [[A::V; 6]; 6] {
+    let t = tile;
+    let mut columns = [[s.splat(0.0); 6]; 4];
+    for x in 0..4 {
+        columns[x] = gradient_1d(s, [t[0][x], t[1][x], t[2][x], t[3][x]]);
+    }
+    let c = columns;
+    let mut out = [[s.splat(0.0); 6]; 6];
+    for y in 0..6 {
+        out[y] = gradient_1d(s, [c[0][y], c[1][y], c[2][y], c[3][y]]);
+    }
+    out
+}
+
+/// The transpose of the weights' transform, of `N` side by side: sums at the 36 points, [point][N], to the gradients
+/// of nine weights, [ky * 3 + kx][N]; in f64, rounded once.
+#[inline(always)]
+pub(in super::super) fn weight_gradients_2d<const N: usize>(
+    sums: &[[f32; N]; POINTS],
+) -> [[f32; N]; 9] {
+    let mut columns = [[[0.0f64; N]; 6]; 3];
+    for ky in 0..3 {
+        for x in 0..6 {
+            let [first, rest @ ..] = TAKES_PART[ky];
+            for n in 0..N {
+                columns[ky][x][n] = CANONICAL[first][ky] * f64::from(sums[6 * first + x][n]);
+            }
+            for y in rest {
+                if CANONICAL[y][ky] != 0.0 {
+                    for n in 0..N {
+                        columns[ky][x][n] += CANONICAL[y][ky] * f64::from(sums[6 * y + x][n]);
+                    }
+                }
+            }
+        }
+    }
+    let mut out = [[0.0f32; N]; 9];
+    for ky in 0..3 {
+        for kx in 0..3 {
+            let [first, rest @ ..] = TAKES_PART[kx];
+            let mut sum = [0.0f64; N];
+            for n in 0..N {
+                sum[n] = CANONICAL[first][kx] * columns[ky][first][n];
+            }
+            for x in rest {
+                if CANONICAL[x][kx] != 0.0 {
+                    for n in 0..N {
+                        sum[n] += CANONICAL[x][kx] * columns[ky][x][n];
+                    }
+                }
+            }
+            for n in 0..N {
+                out[3 * ky + kx][n] = sum[n] as f32;
+            }
+        }
+    }
+    out
+}
+
+/// The points along one axis that a tap takes part in, in their order; those with the factor 0 are left out.
+const TAKES_PART: [[usize; 5]; 3] = [[0, 1, 2, 3, 4], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]];
+
 /// The transform of one 3x3 kernel; `g` is the transform along one axis.
 pub(in super::super) fn weight_2d(g: &[[f64; 3]; 6], kernel: &[f32]) -> [f32; POINTS] {
     let taps: [[f64; 1]; 9] = std::array::from_fn(|tap| [f64::from(kernel[tap])]);

@@ -46,23 +46,12 @@ impl Backend for Workspace {
             .iter()
             .map(|canvas| Input::Planar { data: canvas.data, size: canvas.size })
             .collect();
-        convolve(self, conv, &inputs, Then::Relu)
+        convolve(self, conv, &inputs, |_| None, true)
     }
 
     fn conv(&mut self, conv: &Conv2d, inputs: &[Map], then: Then<'_, Map>) -> Result<Vec<Map>> {
-        if conv.on_cpu()?.takes_planar() {
-            // Fewer than sixteen channels, as only a small pyramid of one's own has.
-            let planes = inputs.iter().map(Map::to_chw).collect::<Result<Vec<_>>>()?;
-            let sizes = inputs.iter().map(|map| map.shape().size());
-            let inputs: Vec<_> =
-                planes.iter().zip(sizes).map(|(data, size)| Input::Planar { data, size }).collect();
-            return convolve(self, conv, &inputs, then);
-        }
-        let inputs = inputs
-            .iter()
-            .map(|map| Ok(Input::Blocked(map.as_ref()?)))
-            .collect::<Result<Vec<_>>>()?;
-        convolve(self, conv, &inputs, then)
+        let inputs: Vec<&Map> = inputs.iter().collect();
+        conv_maps(self, conv, &inputs, |i| then.residual(i), then.relu())
     }
 
     fn group_norm_relu(&mut self, norm: &GroupNorm, maps: &mut [Map]) -> Result<()> {
@@ -115,11 +104,33 @@ impl Backend for Workspace {
     }
 }
 
-fn convolve(
+/// A convolution of maps, to each of which `residual` may add one, with or without ReLU.
+pub(crate) fn conv_maps<'a>(
+    workspace: &mut Workspace,
+    conv: &Conv2d,
+    inputs: &[&Map],
+    residual: impl Fn(usize) -> Option<&'a Map>,
+    relu: bool,
+) -> Result<Vec<Map>> {
+    if conv.on_cpu()?.takes_planar() {
+        // Fewer than sixteen channels, as only a small pyramid of one's own has.
+        let planes = inputs.iter().map(|map| map.to_chw()).collect::<Result<Vec<_>>>()?;
+        let sizes = inputs.iter().map(|map| map.shape().size());
+        let inputs: Vec<_> =
+            planes.iter().zip(sizes).map(|(data, size)| Input::Planar { data, size }).collect();
+        return convolve(workspace, conv, &inputs, residual, relu);
+    }
+    let inputs =
+        inputs.iter().map(|map| Ok(Input::Blocked(map.as_ref()?))).collect::<Result<Vec<_>>>()?;
+    convolve(workspace, conv, &inputs, residual, relu)
+}
+
+fn convolve<'a>(
     workspace: &mut Workspace,
     conv: &Conv2d,
     inputs: &[Input<'_>],
-    then: Then<'_, Map>,
+    residual: impl Fn(usize) -> Option<&'a Map>,
+    relu: bool,
 ) -> Result<Vec<Map>> {
     let kernel = conv.on_cpu()?;
     let mut outputs = Vec::with_capacity(inputs.len());
@@ -129,9 +140,9 @@ fn convolve(
     }
     let mut items = Vec::with_capacity(inputs.len());
     for (i, (input, output)) in inputs.iter().zip(&mut outputs).enumerate() {
-        let residual = then.residual(i).map(Map::as_ref).transpose()?;
+        let residual = residual(i).map(Map::as_ref).transpose()?;
         items.push(Item { input: *input, residual, output: output.as_mut()? });
     }
-    kernel.forward(&mut items, then.relu())?;
+    kernel.forward(&mut items, relu)?;
     Ok(outputs)
 }

@@ -18,6 +18,8 @@ mod tests;
 
 pub(crate) use backend::{Backend, FeatureMap, NoObserver, Observer, Predictions, Then, Walk};
 pub(crate) use cpu::Canvas;
+#[cfg(feature = "training")]
+pub(crate) use cpu::conv_maps;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::OnGpu;
 #[cfg(feature = "cudnn")]

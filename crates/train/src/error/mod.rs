@@ -1,7 +1,19 @@
-//! The crate's one error type.
+//! The crate's one error type, and each group's own.
+
+mod data;
+mod gradient;
+mod recipe;
+mod run;
+mod state;
+
+pub use data::DataError;
+pub use gradient::GradientError;
+pub use recipe::RecipeError;
+pub use run::RunError;
+pub use state::StateError;
 
 /// Why a step of training was refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A box of an object cannot be trained on.
@@ -71,9 +83,36 @@ pub enum Error {
         /// What it came to.
         value: f32,
     },
+    /// Gradients cannot be summed.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
+    /// A recipe is not one.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A training state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The model, its weights or a file of tensors.
+    #[error(transparent)]
+    Library(#[from] retinanet::Error),
+    /// A run cannot begin, go on or be trusted.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] retinanet::WriteError),
+    /// Training data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The kernels refused.
     #[error(transparent)]
     Kernels(#[from] retinanet_kernels::Error),
+}
+
+impl From<retinanet_checkpoint::Error> for Error {
+    fn from(error: retinanet_checkpoint::Error) -> Self {
+        Self::Library(error.into())
+    }
 }
 
 /// A `Result` with this crate's [`enum@Error`].

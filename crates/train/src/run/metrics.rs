@@ -1,0 +1,99 @@
+//! Losses, scores and times, for people and their tools.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use retinanet::WriteError;
+use serde::{Deserialize, Serialize};
+
+use super::evaluation::Scores;
+use super::log::{EvaluationLine, StepLine};
+use crate::Result;
+
+/// `metrics.jsonl`: a line a step and an evaluation. It holds times, and so is no part of any hash.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    path: PathBuf,
+    file: File,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line {
+    Step {
+        step: u64,
+        loss: f64,
+        classification: f64,
+        regression: f64,
+        learning_rate: f64,
+        gradient_norm: f32,
+        images_per_second: f64,
+    },
+    Evaluation {
+        step: u64,
+        #[serde(flatten)]
+        scores: Scores,
+    },
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    step: u64,
+}
+
+impl Metrics {
+    /// The file, without what it says of steps after `step`.
+    pub(super) fn open(path: &Path, step: u64) -> Result<Self> {
+        let unwritable = |source| WriteError { path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path).map_err(unwritable)?;
+        let mut end = 0;
+        let mut reader = BufReader::new(&file);
+        let mut line = Vec::new();
+        while step > 0 && reader.read_until(b'\n', &mut line).map_err(unwritable)? > 0 {
+            let numbered: Option<Numbered> = serde_json::from_slice(&line).ok();
+            let kept = line.last() == Some(&b'\n') && numbered.is_some_and(|one| one.step <= step);
+            if !kept {
+                break;
+            }
+            end += line.len() as u64;
+            line.clear();
+        }
+        file.set_len(end).map_err(unwritable)?;
+        file.seek(SeekFrom::Start(end)).map_err(unwritable)?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    pub(super) fn step(&mut self, line: &StepLine, images_per_second: f64) -> Result<()> {
+        let &StepLine { step, classification, regression, learning_rate, gradient_norm, .. } = line;
+        let loss = classification + regression;
+        self.write(&Line::Step {
+            step,
+            loss,
+            classification,
+            regression,
+            learning_rate,
+            gradient_norm,
+            images_per_second,
+        })
+    }
+
+    pub(super) fn evaluation(&mut self, line: &EvaluationLine) -> Result<()> {
+        let EvaluationLine { step, scores } = *line;
+        self.write(&Line::Evaluation { step, scores })
+    }
+
+    fn write(&mut self, line: &Line) -> Result<()> {
+        let mut text = serde_json::to_vec(line).expect("a line has string keys only");
+        text.push(b'\n');
+        let unwritable = |source| WriteError { path: self.path.clone(), source };
+        Ok(self.file.write_all(&text).map_err(unwritable)?)
+    }
+
+    pub(super) fn sync(&mut self) -> Result<()> {
+        let unwritable = |source| WriteError { path: self.path.clone(), source };
+        Ok(self.file.sync_data().map_err(unwritable)?)
+    }
+}
