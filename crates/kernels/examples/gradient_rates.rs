@@ -1,10 +1,13 @@
 //! How fast the convolutions' gradients are beside the forward kernels: `cargo run --release -p retinanet-kernels --example gradient_rates`.
 //!
-//! For each shape and kernel the direct form's operations a second, whichever form computes it.
+//! For each shape and kernel the direct form's operations a second, whichever form computes it. With
+//! `RAYON_NUM_THREADS=1` on Linux, seconds are those that the thread had a CPU for, so that a busy machine disturbs less.
 
 use std::time::Instant;
 
-use retinanet_kernels::conv2d::{Conv2d, Conv2dSpec, GradientPair, Input, Item, weight_gradient};
+use retinanet_kernels::conv2d::{
+    Conv2d, Conv2dSpec, DataGradient, DataGradientItem, GradientPair, Input, Item, weight_gradient,
+};
 use retinanet_kernels::layout::{BlockedBuffer, BlockedShape};
 use retinanet_kernels::{Level, peak};
 
@@ -28,16 +31,36 @@ const SHAPES: [(usize, usize, usize, usize, [usize; 2]); 16] = [
     (512, 1024, 1, 2, [100, 136]),
 ];
 
+/// Seconds of one call: the best of three series, each long against the system's clock.
 fn best(mut run: impl FnMut()) -> f64 {
+    let start = Instant::now();
     run();
+    run();
+    let calls = (0.4 / start.elapsed().as_secs_f64()).ceil() as u32;
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
-        let start = Instant::now();
-        run();
-        let seconds = start.elapsed().as_secs_f64();
+    for _ in 0..3 {
+        let (start, on_cpu) = (Instant::now(), seconds_on_cpu());
+        for _ in 0..calls {
+            run();
+        }
+        let seconds = match (on_cpu, seconds_on_cpu()) {
+            (Some(before), Some(after)) => after - before,
+            _ => start.elapsed().as_secs_f64(),
+        };
+        let seconds = seconds / f64::from(calls);
         best = if seconds < best { seconds } else { best };
     }
     best
+}
+
+/// Seconds that this thread had a CPU for, where it is the only one and the system tells.
+fn seconds_on_cpu() -> Option<f64> {
+    if rayon::current_num_threads() != 1 {
+        return None;
+    }
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }
 
 fn filled(shape: BlockedShape) -> BlockedBuffer {
@@ -50,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let level = Level::from_env()?;
     let peak = peak::multiply_add_rate(level) / 1e9;
     println!("{level}, {} threads, peak {peak:.0} GFLOP/s", rayon::current_num_threads());
-    println!("shape: GFLOP/s of forward, weight gradient (and milliseconds)");
+    println!("shape: GFLOP/s of forward, weight gradient, data gradient (and milliseconds)");
     for (in_channels, out_channels, kernel, stride, size) in SHAPES {
         let spec = Conv2dSpec {
             in_channels,
@@ -76,6 +99,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let input = Input::Blocked(input.as_ref());
             let pairs = [GradientPair { input, grad_output: output.as_ref() }];
             weight_gradient(level, &spec, &pairs, &mut gradient).expect("shapes that fit");
+        }));
+        let backward = DataGradient::new(level, spec, &weight)?;
+        let mut of_input = filled(BlockedShape::new(in_channels, size));
+        times.push(best(|| {
+            let item = DataGradientItem {
+                grad_output: output.as_ref(),
+                residual: None,
+                output: of_input.as_mut(),
+            };
+            backward.forward(&mut [item]).expect("shapes that fit");
         }));
         print!("{in_channels:4} -> {out_channels:4} {kernel}x{kernel} s{stride} {size:?}:");
         for time in times {

@@ -3,9 +3,9 @@
 //!
 //! | Module | What it computes |
 //! |---|---|
-//! | [`conv2d`] | convolution with bias, residual and ReLU |
+//! | [`conv2d`] | convolution with bias, residual and ReLU; the gradients of its input and weights |
 //! | [`pool`] | max-pooling |
-//! | [`norm`] | group normalisation |
+//! | [`norm`] | group normalisation and its gradient |
 //! | [`upsample`] | nearest-neighbour upsampling, added to a finer map |
 //! | [`pointwise`] | exp, sigmoid, logarithms, ReLU and its gradient, addition |
 //! | [`loss`] | the focal loss and its gradient |

@@ -47,9 +47,9 @@ impl DataGradient {
     pub fn new(level: Level, spec: Conv2dSpec, weight: &[f32]) -> Result<Self> {
         Error::check_length("conv2d weight", spec.weights()?, weight.len())?;
         let mut padding = [0; 2];
-        for axis in 0..2 {
+        for (axis, padding) in padding.iter_mut().enumerate() {
             let padded = (spec.kernel[axis] - 1).checked_sub(spec.padding[axis]);
-            padding[axis] = padded.ok_or_else(|| Error::Shape {
+            *padding = padded.ok_or_else(|| Error::Shape {
                 what: "conv2d data gradient",
                 reason: format!("the padding must be smaller than the kernel: {spec:?}"),
             })?;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check_range;
 use super::power::power;
+use super::range::check_range;
 use crate::Result;
 
 /// What a user may set of `torch.optim.AdamW`; the defaults are PyTorch's.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::parameters::{Parameter, Role};
 
-use super::check_range;
+use super::range::check_range;
 
 /// Weight decay by what a tensor does, and the backbone's share of the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

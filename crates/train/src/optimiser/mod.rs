@@ -28,6 +28,7 @@
 mod adam_w;
 mod groups;
 mod power;
+mod range;
 mod sgd;
 
 use rayon::prelude::*;
@@ -223,18 +224,4 @@ fn check_tensors(what: &'static str, parameters: &Parameters, values: &[Vec<f32>
 
 fn check_length(what: &'static str, expected: usize, actual: usize) -> Result<()> {
     if expected == actual { Ok(()) } else { Err(Error::Length { what, expected, actual }) }
-}
-
-/// Refuses a setting outside `low..=high`.
-fn check_range(
-    setting: &'static str,
-    value: f64,
-    low: f64,
-    high: f64,
-    expected: &'static str,
-) -> Result<()> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::Setting { setting, value: value.to_string(), expected })
 }

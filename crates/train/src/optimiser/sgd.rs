@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check_range;
+use super::range::check_range;
 use crate::Result;
 
 /// What a user may set of `torch.optim.SGD`.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::gemm::CHUNK;
-use crate::simd::Simd;
+use crate::simd::{LANES, Simd};
 
 /// Places for the sums of `chunks` chunks, and one more for a chain that is not done.
 pub(super) fn places(chunks: usize) -> usize {
@@ -15,8 +15,14 @@ pub(super) fn places(chunks: usize) -> usize {
 }
 
 /// The places that hold sums after `chunks` chunks, lowest first.
-pub(super) fn held(chunks: usize) -> impl Iterator<Item = usize> + Clone {
-    (0..usize::BITS as usize).filter(move |place| chunks >> place & 1 == 1)
+#[inline(always)]
+pub(super) fn held(chunks: usize) -> impl Iterator<Item = usize> {
+    let mut rest = chunks;
+    std::iter::from_fn(move || {
+        let place = rest.trailing_zeros();
+        rest &= rest.checked_sub(1)?;
+        Some(place as usize)
+    })
 }
 
 /// A run of a chunk's positions that is done in one go.
@@ -76,12 +82,21 @@ impl Sums {
         piece: &Piece,
     ) -> [[S::V; N]; P] {
         let mut acc = [[s.splat(0.0); N]; P];
+        // The next tile's are needed next.
+        let lower = piece.ends.map_or(0, |chunk| chunk.trailing_ones() as usize);
+        let resumed = if piece.starts { self.places } else { self.places - 1 };
+        for place in (0..lower).chain(resumed..self.places) {
+            let next = self.first.wrapping_add(place * self.stride + P * CHUNK);
+            for line in 0..P * N {
+                s.prefetch(next.wrapping_add(line * LANES));
+            }
+        }
         if !piece.starts {
             let from = self.first.wrapping_add((self.places - 1) * self.stride);
             for (p, row) in acc.iter_mut().enumerate() {
                 for (n, value) in row.iter_mut().enumerate() {
                     // SAFETY: promised by the caller.
-                    *value = unsafe { s.load(from.add(p * CHUNK + n * crate::simd::LANES)) };
+                    *value = unsafe { s.load(from.add(p * CHUNK + n * LANES)) };
                 }
             }
         }
@@ -108,7 +123,7 @@ impl Sums {
                 for (p, row) in acc.iter_mut().enumerate() {
                     for (n, value) in row.iter_mut().enumerate() {
                         // SAFETY: promised by the caller.
-                        let held = unsafe { s.load(from.add(p * CHUNK + n * crate::simd::LANES)) };
+                        let held = unsafe { s.load(from.add(p * CHUNK + n * LANES)) };
                         *value = s.add(held, *value);
                     }
                 }
@@ -118,7 +133,7 @@ impl Sums {
         for (p, row) in acc.iter().enumerate() {
             for (n, value) in row.iter().enumerate() {
                 // SAFETY: promised by the caller.
-                unsafe { s.store(to.add(p * CHUNK + n * crate::simd::LANES), *value) };
+                unsafe { s.store(to.add(p * CHUNK + n * LANES), *value) };
             }
         }
     }

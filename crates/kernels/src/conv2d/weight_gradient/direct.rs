@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Image;
 use super::chunks::{Piece, Sums, pieces, places};
+use super::image::Image;
 use super::reduce::total;
 use super::tile::{Run, Tiles, add_products, cover};
 use crate::buffer::{Shared, with_scratch};
@@ -67,7 +67,7 @@ struct Job<'a> {
     chunks: usize,
     pairs: Range<usize>,
     blocks: Range<usize>,
-    /// Values of a place: [pair][tap][input channel][32].
+    /// Values of a place: [pair][block][tap][16][32].
     stride: usize,
 }
 
@@ -75,7 +75,7 @@ impl Job<'_> {
     fn at(&self, pair: usize, tap: usize, block: usize) -> usize {
         let taps = self.spec.kernel[0] * self.spec.kernel[1];
         let (pair, block) = (pair - self.pairs.start, block - self.blocks.start);
-        ((pair * taps + tap) * self.blocks.len() + block) * LANES * CHUNK
+        ((pair * self.blocks.len() + block) * taps + tap) * LANES * CHUNK
     }
 }
 

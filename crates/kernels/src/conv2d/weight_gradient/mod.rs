@@ -18,12 +18,15 @@
 
 mod chunks;
 mod direct;
+mod image;
 mod reduce;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod winograd;
+
+use image::Image;
 
 use super::item::Input;
 use super::spec::{Algorithm, Conv2dSpec};
@@ -37,13 +40,6 @@ pub struct GradientPair<'a> {
     pub input: Input<'a>,
     /// The gradient of the output.
     pub grad_output: Blocked<'a>,
-}
-
-/// A pair in the blocked layout.
-#[derive(Clone, Copy)]
-struct Image<'a> {
-    input: Blocked<'a>,
-    gradient: Blocked<'a>,
 }
 
 /// The gradient of a convolution's weights, out x in x kh x kw, summed over `pairs`; `gradient` is overwritten.

@@ -100,9 +100,9 @@ fn winograd(spec: &Conv2dSpec, images: &[Image<'_>], co: usize, ci: usize) -> [f
                     std::array::from_fn(|j| at(gradient, size, oy + i as isize, ox + j as isize))
                 };
                 let m = gradient_2d(Scalar, std::array::from_fn(row));
-                for point in 0..36 {
+                for (point, acc) in acc.iter_mut().enumerate() {
                     let (y, x) = (point / 6, point % 6);
-                    acc[point] = fma(v[y][x], m[y][x], acc[point]);
+                    *acc = fma(v[y][x], m[y][x], *acc);
                 }
             }
             for (chunks, acc) in chunks.iter_mut().zip(acc) {

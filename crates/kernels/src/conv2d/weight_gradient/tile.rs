@@ -17,6 +17,9 @@ pub(super) struct Run {
     pub(super) count: usize,
 }
 
+/// How many positions ahead of its use an input is asked for.
+const AHEAD: usize = 24;
+
 /// Adds the products of a run.
 ///
 /// # Safety
@@ -31,6 +34,7 @@ pub(super) unsafe fn add_products<S: Simd, const P: usize, const N: usize>(
     let mut local = *acc;
     let Run { mut input, input_step, mut gradient, gradient_step, vector, count } = *run;
     for _ in 0..count {
+        s.prefetch(input.wrapping_add(AHEAD * input_step));
         let mut row = [s.splat(0.0); N];
         for n in 0..N {
             // SAFETY: promised by the caller.

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::Image;
 use super::chunks::{Piece, Sums, pieces, places};
+use super::image::Image;
 use super::reduce::total;
 use super::tile::{Run, Tiles, add_products, cover};
 use crate::buffer::{Shared, with_scratch};
@@ -18,12 +18,14 @@ use crate::{Level, parallel};
 
 /// Tiles of a chunk.
 pub(super) const TILES: usize = 256;
-/// Values of sums in one place that stay in a shared third-level cache: 10 MiB.
-const SUMS: usize = 10 * 256 * 1024;
-/// Values of transformed tiles likewise.
-const TRANSFORMED: usize = 4 * 1024 * 1024;
+/// Values of sums in one place that stay in a shared third-level cache: 10 MiB. Few in tests, to cut small problems.
+const SUMS: usize = if cfg!(test) { 50_000 } else { 10 * 256 * 1024 };
+/// Values of transformed tiles likewise: 18 MiB.
+const TRANSFORMED: usize = if cfg!(test) { 60_000 } else { 4_800_000 };
 /// Tiles that a task transforms.
 const GROUP: usize = 16;
+/// Blocks of input channels whose sums at all points, for one pair, stay in the second-level cache.
+const BLOCKS: usize = 4;
 
 pub(super) fn weight_gradient(
     level: Level,
@@ -31,48 +33,66 @@ pub(super) fn weight_gradient(
     images: &[Image<'_>],
     gradient: &mut [f32],
 ) {
-    let all_pairs = spec.out_channels.div_ceil(CHUNK);
-    let in_blocks = spec.in_channels.div_ceil(LANES);
-    let per_pair = POINTS * in_blocks * LANES * CHUNK;
-    let groups = (all_pairs * per_pair).div_ceil(SUMS).min(all_pairs);
-    let most_pairs = all_pairs.div_ceil(groups);
-    let per_tile = POINTS * (in_blocks * LANES + most_pairs * CHUNK);
-    let width = (TRANSFORMED / per_tile / GROUP * GROUP).clamp(GROUP, TILES);
-    let (pieces, chunks) = pieces(images.iter().map(|image| {
-        let [height, width_of_image] = image.gradient.shape().size();
-        [height.div_ceil(4) * width_of_image.div_ceil(4), TILES, width]
-    }));
+    let pairs = spec.out_channels.div_ceil(CHUNK);
+    let blocks = spec.in_channels.div_ceil(LANES);
+    let tiles = |image: &Image<'_>| {
+        let [height, width] = image.gradient.shape().size();
+        height.div_ceil(4) * width.div_ceil(4)
+    };
+    let all_tiles: usize = images.iter().map(tiles).sum();
+    let fits = POINTS * all_tiles * (blocks * LANES + pairs * CHUNK) <= TRANSFORMED;
+    let per_pair = POINTS * blocks * LANES * CHUNK;
+    let groups = (pairs * per_pair).div_ceil(SUMS).min(pairs);
+    let most_pairs = if fits { pairs } else { pairs.div_ceil(groups) };
+    let per_tile = POINTS * (blocks * LANES + most_pairs * CHUNK);
+    // Chunks in equal pieces, where they must be cut.
+    let width = (TRANSFORMED / per_tile).clamp(GROUP, TILES);
+    let width = TILES.div_ceil(TILES.div_ceil(width));
+    let (pieces, chunks) = pieces(images.iter().map(|image| [tiles(image), TILES, width]));
     let gradient = Shared::new(gradient);
-    for first in (0..all_pairs).step_by(most_pairs) {
-        let pairs = first..all_pairs.min(first + most_pairs);
-        let stride = pairs.len() * per_pair;
-        with_scratch(places(chunks) * stride, |sums| {
-            let shared = Shared::new(sums);
+    if fits {
+        let batch = Batch { pieces: &pieces, tiles: all_tiles, in_blocks: blocks, pairs };
+        Job { level, spec, images, batch, pairs: 0..pairs, chunks }.run_at_once(&gradient);
+        return;
+    }
+    for first in (0..pairs).step_by(most_pairs) {
+        let pairs = first..pairs.min(first + most_pairs);
+        let sums = Layout { pairs: pairs.clone(), blocks: 0..blocks };
+        with_scratch(places(chunks) * sums.len(), |scratch| {
+            let shared = Shared::new(scratch);
             let mut rest = &pieces[..];
             while !rest.is_empty() {
-                let mut batch = Batch::take(rest, width);
+                let batch = Batch::take(rest, width, blocks, pairs.len());
                 rest = &rest[batch.pieces.len()..];
-                batch.in_blocks = in_blocks;
-                batch.pairs = pairs.len();
-                let job = Job { level, spec, images, batch, pairs: pairs.clone(), chunks, stride };
-                job.run(&shared);
+                let job = Job { level, spec, images, batch, pairs: pairs.clone(), chunks };
+                job.run(&sums, &shared);
             }
             // SAFETY: no task is left that writes.
-            let sums = unsafe { shared.part(0, shared.len()) };
-            parallel::for_each(pairs.len() * in_blocks, |task| {
-                let (pair, block) = (task / in_blocks, task % in_blocks);
-                level.run(Finish {
-                    spec,
-                    sums,
-                    stride,
-                    chunks,
-                    pairs: pairs.clone(),
-                    pair,
-                    block,
-                    gradient: &gradient,
-                });
+            let values = unsafe { shared.part(0, shared.len()) };
+            parallel::for_each(pairs.len() * blocks, |task| {
+                let (pair, block) = (first + task / blocks, task % blocks);
+                let (layout, gradient) = (&sums, &gradient);
+                level.run(Finish { spec, values, layout, chunks, pair, block, gradient });
             });
         });
+    }
+}
+
+/// Sums of some pairs and blocks: [point][pair][input channel][32].
+struct Layout {
+    pairs: Range<usize>,
+    blocks: Range<usize>,
+}
+
+impl Layout {
+    fn at(&self, point: usize, pair: usize, block: usize) -> usize {
+        let row = point * self.pairs.len() + pair - self.pairs.start;
+        (row * self.blocks.len() + block - self.blocks.start) * LANES * CHUNK
+    }
+
+    /// Values of a place.
+    fn len(&self) -> usize {
+        POINTS * self.pairs.len() * self.blocks.len() * LANES * CHUNK
     }
 }
 
@@ -88,7 +108,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// As many of the pieces as have up to `width` tiles together, and one at least.
-    fn take(pieces: &'a [Piece], width: usize) -> Self {
+    fn take(pieces: &'a [Piece], width: usize, in_blocks: usize, pairs: usize) -> Self {
         let (mut tiles, mut count) = (0, 0);
         for piece in pieces {
             if count > 0 && tiles + piece.positions.len() > width {
@@ -97,7 +117,7 @@ impl<'a> Batch<'a> {
             tiles += piece.positions.len();
             count += 1;
         }
-        Self { pieces: &pieces[..count], tiles, in_blocks: 0, pairs: 0 }
+        Self { pieces: &pieces[..count], tiles, in_blocks, pairs }
     }
 
     /// Values from one point's transformed inputs, or gradients, to the next: an odd number of cache lines.
@@ -114,12 +134,60 @@ struct Job<'a> {
     batch: Batch<'a>,
     pairs: Range<usize>,
     chunks: usize,
-    /// Values of a place: [point][pair][input channel][32].
-    stride: usize,
 }
 
 impl Job<'_> {
-    fn run(&self, sums: &Shared<'_>) {
+    /// Adds a batch to sums that are kept.
+    fn run(&self, layout: &Layout, sums: &Shared<'_>) {
+        self.transformed(|inputs, gradients| {
+            // Points, and where there are many threads, parts of them.
+            let count = self.pairs.len();
+            let parts = (4 * rayon::current_num_threads()).div_ceil(POINTS).min(count);
+            parallel::for_each(POINTS * parts, |task| {
+                let (point, part) = (task / parts, task % parts);
+                let first = self.pairs.start;
+                let pairs = first + count * part / parts..first + count * (part + 1) / parts;
+                let points = point..point + 1;
+                let part = &Layout { pairs, blocks: layout.blocks.clone() };
+                let (job, all) = (self, layout);
+                self.level.run(Products { job, points, part, all, inputs, gradients, sums });
+            });
+        });
+    }
+
+    /// The gradient where all tiles are one batch: no sum leaves its thread.
+    fn run_at_once(&self, gradient: &Shared<'_>) {
+        let (level, spec, chunks) = (self.level, self.spec, self.chunks);
+        self.transformed(|inputs, gradients| {
+            let groups = self.batch.in_blocks.div_ceil(BLOCKS);
+            parallel::for_each(self.pairs.len() * groups, |task| {
+                let (pair, group) = (task / groups, task % groups);
+                let blocks = group * BLOCKS..self.batch.in_blocks.min((group + 1) * BLOCKS);
+                let layout = &Layout { pairs: pair..pair + 1, blocks };
+                with_scratch(places(chunks) * layout.len(), |scratch| {
+                    let sums = &Shared::new(scratch);
+                    let (job, points) = (self, 0..POINTS);
+                    level.run(Products {
+                        job,
+                        points,
+                        part: layout,
+                        all: layout,
+                        inputs,
+                        gradients,
+                        sums,
+                    });
+                    // SAFETY: this task's alone, and it no longer writes.
+                    let values = unsafe { sums.part(0, sums.len()) };
+                    for block in layout.blocks.clone() {
+                        level.run(Finish { spec, values, layout, chunks, pair, block, gradient });
+                    }
+                });
+            });
+        });
+    }
+
+    /// Transforms the batch, then does what is to be done with its inputs and gradients.
+    fn transformed(&self, then: impl FnOnce(&Shared<'_>, &Shared<'_>)) {
         let batch = &self.batch;
         let [inputs, gradients] = batch.strides().map(|stride| POINTS * stride);
         with_scratch(inputs + gradients, |scratch| {
@@ -139,14 +207,7 @@ impl Job<'_> {
                     }
                 }
             });
-            // Points, and where there are many threads, parts of them.
-            let parts = (4 * rayon::current_num_threads()).div_ceil(POINTS).min(batch.pairs);
-            parallel::for_each(POINTS * parts, |task| {
-                let (point, part) = (task / parts, task % parts);
-                let pairs = batch.pairs * part / parts..batch.pairs * (part + 1) / parts;
-                let (inputs, gradients) = (&inputs, &gradients);
-                self.level.run(Products { job: self, point, pairs, inputs, gradients, sums });
-            });
+            then(&inputs, &gradients);
         });
     }
 }
@@ -244,12 +305,13 @@ impl Kernel for Gradients<'_> {
     }
 }
 
-/// All sums of one point and some pairs, over a batch.
+/// All sums of some points, pairs and blocks, over a batch.
 struct Products<'a> {
     job: &'a Job<'a>,
-    point: usize,
-    /// From the job's first on.
-    pairs: Range<usize>,
+    points: Range<usize>,
+    /// The pairs and blocks that are to be done, of those that `sums` has room for.
+    part: &'a Layout,
+    all: &'a Layout,
     inputs: &'a Shared<'a>,
     gradients: &'a Shared<'a>,
     sums: &'a Shared<'a>,
@@ -260,29 +322,31 @@ impl Kernel for Products<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { job, point, pairs, inputs, gradients, sums } = self;
+        let Self { job, points, part, all, inputs, gradients, sums } = self;
         let batch = &job.batch;
         let [input_stride, gradient_stride] = batch.strides();
-        let places = places(job.chunks);
-        assert!(sums.len() >= places * job.stride);
-        assert!(
-            inputs.len() >= POINTS * input_stride && gradients.len() >= POINTS * gradient_stride
-        );
+        let (places, stride) = (places(job.chunks), all.len());
+        assert!(sums.len() >= places * stride && points.end <= POINTS);
+        assert!(inputs.len() >= POINTS * input_stride);
+        assert!(gradients.len() >= POINTS * gradient_stride);
+        assert!(part.pairs.end <= job.pairs.end && part.blocks.end <= batch.in_blocks);
         let out_blocks = job.spec.out_channels.div_ceil(LANES);
-        for pair in pairs {
-            let gradient = gradients.at(point * gradient_stride + pair * batch.tiles * CHUNK);
-            for block in 0..batch.in_blocks {
-                let at = ((point * batch.pairs + pair) * batch.in_blocks + block) * LANES * CHUNK;
-                assert!(at + LANES * CHUNK <= job.stride);
-                let mut point = Point {
-                    pieces: batch.pieces,
-                    input: inputs.at(point * input_stride + block * batch.tiles * LANES),
-                    gradient,
-                    sums: Sums { first: sums.at(at), stride: job.stride, places },
-                };
-                let channels = job.spec.in_channels - block * LANES;
-                let vectors = (out_blocks - 2 * (job.pairs.start + pair)).min(2);
-                cover(s, &mut point, channels, vectors);
+        for point in points {
+            for pair in part.pairs.clone() {
+                let of_pair = (pair - job.pairs.start) * batch.tiles * CHUNK;
+                let gradient = gradients.at(point * gradient_stride + of_pair);
+                for block in part.blocks.clone() {
+                    let at = all.at(point, pair, block);
+                    assert!(at + LANES * CHUNK <= stride);
+                    let mut point = Point {
+                        pieces: batch.pieces,
+                        input: inputs.at(point * input_stride + block * batch.tiles * LANES),
+                        gradient,
+                        sums: Sums { first: sums.at(at), stride, places },
+                    };
+                    let channels = job.spec.in_channels - block * LANES;
+                    cover(s, &mut point, channels, (out_blocks - 2 * pair).min(2));
+                }
             }
         }
     }
@@ -335,10 +399,9 @@ impl Tiles for Point<'_> {
 /// Adds what the places hold, transforms it and puts it where the weights lie: one pair and one block.
 struct Finish<'a> {
     spec: &'a Conv2dSpec,
-    sums: &'a [f32],
-    stride: usize,
+    values: &'a [f32],
+    layout: &'a Layout,
     chunks: usize,
-    pairs: Range<usize>,
     pair: usize,
     block: usize,
     gradient: &'a Shared<'a>,
@@ -349,20 +412,19 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { spec, sums, stride, chunks, pairs, pair, block, gradient } = self;
-        let in_blocks = spec.in_channels.div_ceil(LANES);
+        let Self { spec, values, layout, chunks, pair, block, gradient } = self;
         let channels = (spec.in_channels - block * LANES).min(LANES);
         for vector in 0..2 {
-            let first = (pairs.start + pair) * CHUNK + vector * LANES;
+            let first = pair * CHUNK + vector * LANES;
             let outputs = spec.out_channels.saturating_sub(first).min(LANES);
             if outputs == 0 {
                 break;
             }
             for channel in 0..channels {
                 let mut points = [[0.0; LANES]; POINTS];
-                for (point, values) in points.iter_mut().enumerate() {
-                    let row = ((point * pairs.len() + pair) * in_blocks + block) * LANES + channel;
-                    *values = total(sums, stride, chunks, row * CHUNK + vector * LANES);
+                for (point, sums) in points.iter_mut().enumerate() {
+                    let at = layout.at(point, pair, block) + channel * CHUNK + vector * LANES;
+                    *sums = total(values, layout.len(), chunks, at);
                 }
                 let taps = weight_gradients_2d(&points);
                 for output in 0..outputs {

@@ -110,46 +110,38 @@ pub(in super::super) fn weight_gradients_2d<const N: usize>(
     sums: &[[f32; N]; POINTS],
 ) -> [[f32; N]; 9] {
     let mut columns = [[[0.0f64; N]; 6]; 3];
-    for ky in 0..3 {
-        for x in 0..6 {
-            let [first, rest @ ..] = TAKES_PART[ky];
-            for n in 0..N {
-                columns[ky][x][n] = CANONICAL[first][ky] * f64::from(sums[6 * first + x][n]);
-            }
-            for y in rest {
-                if CANONICAL[y][ky] != 0.0 {
-                    for n in 0..N {
-                        columns[ky][x][n] += CANONICAL[y][ky] * f64::from(sums[6 * y + x][n]);
-                    }
-                }
+    for x in 0..6 {
+        for n in 0..N {
+            let u = |y: usize| f64::from(sums[6 * y + x][n]);
+            let taps = taps_1d([u(0), u(1), u(2), u(3), u(4), u(5)]);
+            for ky in 0..3 {
+                columns[ky][x][n] = taps[ky];
             }
         }
     }
     let mut out = [[0.0f32; N]; 9];
     for ky in 0..3 {
-        for kx in 0..3 {
-            let [first, rest @ ..] = TAKES_PART[kx];
-            let mut sum = [0.0f64; N];
-            for n in 0..N {
-                sum[n] = CANONICAL[first][kx] * columns[ky][first][n];
-            }
-            for x in rest {
-                if CANONICAL[x][kx] != 0.0 {
-                    for n in 0..N {
-                        sum[n] += CANONICAL[x][kx] * columns[ky][x][n];
-                    }
-                }
-            }
-            for n in 0..N {
-                out[3 * ky + kx][n] = sum[n] as f32;
+        let c = &columns[ky];
+        for n in 0..N {
+            let taps = taps_1d([c[0][n], c[1][n], c[2][n], c[3][n], c[4][n], c[5][n]]);
+            for kx in 0..3 {
+                out[3 * ky + kx][n] = taps[kx] as f32;
             }
         }
     }
     out
 }
 
-/// The points along one axis that a tap takes part in, in their order; those with the factor 0 are left out.
-const TAKES_PART: [[usize; 5]; 3] = [[0, 1, 2, 3, 4], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]];
+/// The transpose of [`CANONICAL`] along one axis, without the points that a tap takes no part in.
+#[inline(always)]
+fn taps_1d(u: [f64; 6]) -> [f64; 3] {
+    let g = &CANONICAL;
+    [
+        (((u[0] + g[1][0] * u[1]) + g[2][0] * u[2]) + g[3][0] * u[3]) + g[4][0] * u[4],
+        ((g[1][1] * u[1] + g[2][1] * u[2]) + g[3][1] * u[3]) + g[4][1] * u[4],
+        (((g[1][2] * u[1] + g[2][2] * u[2]) + g[3][2] * u[3]) + g[4][2] * u[4]) + u[5],
+    ]
+}
 
 /// The transform of one 3x3 kernel; `g` is the transform along one axis.
 pub(in super::super) fn weight_2d(g: &[[f64; 3]; 6], kernel: &[f32]) -> [f32; POINTS] {
