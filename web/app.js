@@ -309,6 +309,11 @@ addEventListener("drop", (event) => {
     take([...event.dataTransfer.files]);
 });
 
-at("unserved").remove();
-at("page").hidden = false;
-work(showSample);
+// Some browsers run a file's modules, and then keep its worker from the files beside it.
+if (location.protocol === "file:") {
+    at("unserved").classList.add("now");
+} else {
+    at("unserved").remove();
+    at("page").hidden = false;
+    work(showSample);
+}

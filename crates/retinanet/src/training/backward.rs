@@ -222,7 +222,7 @@ impl<'a> Backward<'a> {
         // What is there already goes through the kernel as its residual.
         let mut by_inputs = Vec::with_capacity(inputs.len());
         for input in inputs {
-            by_inputs.push((self.take(*input), self.workspace.take(input.shape)));
+            by_inputs.push((self.take(*input), self.workspace.take(input.shape)?));
         }
         let mut items = Vec::with_capacity(inputs.len());
         for ((before, output), gradient) in by_inputs.iter_mut().zip(gradients) {
