@@ -58,8 +58,8 @@ impl<'a> Layers<'a> {
                         Shift::Bias(_) => places.remove(&format!("{}.bias", site.path)),
                         Shift::None => None,
                         Shift::BatchNorm(norm) => {
-                            let of_norm = norm.tensors().into_iter().map(|tensor| tensor.name);
-                            for name in of_norm.filter(|name| places.contains_key(name)) {
+                            let mut of_norm = norm.tensors().into_iter().map(|one| one.name);
+                            if let Some(name) = of_norm.find(|name| places.contains_key(name)) {
                                 return Err(TrainingError::BatchNorm { name }.into());
                             }
                             None

@@ -174,8 +174,7 @@ impl Run {
             Some((_, path)) => (TrainingState::open(path, &settings)?, None),
             None => {
                 let (parameters, origin) = start(&recipe, options.fetch)?;
-                let optimiser =
-                    Optimiser::new(settings.optimiser.clone(), settings.groups, &parameters)?;
+                let optimiser = Optimiser::new(settings.optimiser, settings.groups, &parameters)?;
                 let ema = settings.ema.map(|config| Ema::new(config, &parameters)).transpose()?;
                 let recipe = settings.recipe.clone();
                 let state = TrainingState { step: 0, parameters, optimiser, ema, recipe };
