@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { deflateSync } from "node:zlib";
+import { configured, png, vast } from "../../crates/web/tests/made.mjs";
 import { Visitor } from "./visitor.mjs";
 
 function equal(found, expected) {
@@ -18,45 +18,6 @@ function says(text, words) {
 function answer({ command, files }, path) {
     const given = ["detect", "--json", "-", "--weights", files.weightsPath, path];
     return JSON.parse(execFileSync(command, given, { stdio: ["ignore", "pipe", "ignore"] }))[0];
-}
-
-/** The start of a PNG file whose header claims so many pixels. */
-function pngOf(width, height) {
-    const chunk = (type, data) => {
-        const body = Buffer.concat([Buffer.from(type), data]);
-        const framed = Buffer.alloc(body.length + 8);
-        framed.writeUInt32BE(data.length, 0);
-        body.copy(framed, 4);
-        framed.writeUInt32BE(crc(body), body.length + 4);
-        return framed;
-    };
-    const header = Buffer.alloc(13);
-    header.writeUInt32BE(width, 0);
-    header.writeUInt32BE(height, 4);
-    header.set([8, 2, 0, 0, 0], 8);
-    const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
-    const pixels = deflateSync(Buffer.alloc(1000));
-    return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", pixels), chunk("IEND", Buffer.alloc(0))]);
-}
-
-function crc(bytes) {
-    let remainder = ~0;
-    for (const byte of bytes) {
-        remainder ^= byte;
-        for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 ? 0xedb88320 : 0);
-    }
-    return ~remainder >>> 0;
-}
-
-/** The bundled weights, with other content in their own description. */
-function weightsWith(weights, change) {
-    const length = Number(weights.readBigUInt64LE(0));
-    const header = JSON.parse(weights.subarray(8, 8 + length).toString());
-    change(header);
-    const text = Buffer.from(JSON.stringify(header));
-    const size = Buffer.alloc(8);
-    size.writeBigUInt64LE(BigInt(text.length));
-    return Buffer.concat([size, text, weights.subarray(8 + length)]);
 }
 
 /** The elements whose letters are too pale for what they stand on: WCAG 2 AA asks for 4.5 to 1. */
@@ -172,9 +133,8 @@ export const FACTS = [
             [["cut.jpg", files.jpeg[1].subarray(0, 3000)], /cut\.jpg.* damaged or cut short: the data end before the image does; download/],
             [["none.png", Buffer.alloc(0)], /none\.png.* is empty/],
             [["note.txt", Buffer.from("a note")], /note\.txt.* is not an image/],
-            [["vast.png", pngOf(30_000, 20_000)], /30000 x 20000 pixels .* limit of 50000000 pixels; scale it down\.$/],
-            [["vaster.png", pngOf(0x7fffffff, 0x7fffffff)], /vaster\.png/],
-            [["thin.png", pngOf(5000, 1)], /thin\.png|sides are too unequal/],
+            [["vast.png", png(30_000, 20_000)], /30000 x 20000 pixels .* limit of 50000000 pixels; scale it down\.$/],
+            ...Object.entries(vast).map((file) => [file, new RegExp(`${file[0]}.*(limit|damaged|not supported)`)]),
             [["heavy.png", files.photo, 65 << 20], /heavy\.png.* more than 67108864 bytes; make it smaller\.$/],
             [["cut.safetensors", files.weights.subarray(0, 9999)], /cut\.safetensors/],
             [["photo.safetensors", files.photo], /photo\.safetensors.* it is an image/],
@@ -189,11 +149,7 @@ export const FACTS = [
         }
     }],
     ["weights that ask for more memory than there is are refused in words, and the next answer is right", async ({ visitor, files }) => {
-        const vast = weightsWith(files.weights, (header) => {
-            const config = JSON.parse(header.__metadata__.config);
-            config.transform = { ...config.transform, min_size: 8000, max_size: 8000, fixed_size: null };
-            header.__metadata__.config = JSON.stringify(config);
-        });
+        const vast = configured(files.weights, (config) => Object.assign(config.transform, { min_size: 8000, max_size: 8000 }));
         await visitor.drop(["vast.safetensors", vast]);
         says(await visitor.text("#message"), /memory/);
         await visitor.click("#bundled");
@@ -203,10 +159,8 @@ export const FACTS = [
         visitor.complaints = visitor.complaints.filter((text) => !/memory|allocation/i.test(text));
     }],
     ["own weights are used by drop, and the bundled ones come back", async ({ visitor, files }) => {
-        const own = weightsWith(files.weights, (header) => {
-            const config = JSON.parse(header.__metadata__.config);
+        const own = configured(files.weights, (config) => {
             config.categories = config.categories.map((name) => (name === "person" ? "human" : name));
-            header.__metadata__.config = JSON.stringify(config);
         });
         await visitor.drop(["own.safetensors", own]);
         equal(await visitor.text("#message"), "");
