@@ -36,9 +36,10 @@ export const vast = {
     "vast.jpg": bytes([255, 216, 255, 192, 0, 17, 8, 255, 255, 255, 255, 3, 1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0],
         [255, 218, 0, 12, 3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0], [1, 2, 3, 255, 217]),
     "vast.webp": bytes(text("RIFF"), little(30), text("WEBPVP8X"), little(10), [0, 0, 0, 0, 255, 255, 255, 255, 255, 255], text("VP8 "), little(0)),
-    "vast.tiff": bytes(text("II*\0"), little(8), [5, 0],
+    "vast.tiff": bytes(text("II*\0"), little(8), [6, 0],
         [0, 1, 4, 0], little(1), little(0xffffffff), [1, 1, 4, 0], little(1), little(0xffffffff),
-        [2, 1, 3, 0], little(1), little(8), [6, 1, 3, 0], little(1), little(1), [17, 1, 4, 0], little(1), little(8), little(0)),
+        [2, 1, 3, 0], little(1), little(8), [6, 1, 3, 0], little(1), little(1), [17, 1, 4, 0], little(1), little(8),
+        [23, 1, 4, 0], little(1), little(100), little(0)),
 };
 
 /** A `.safetensors` file like that one, with the configuration in it changed. */
