@@ -26,7 +26,7 @@
 //!   its sign; any later product but 0 makes it right again. So only zeros at the end of a run are doubtful, and only
 //!   where such a product was.
 
-use crate::gemm::CHUNK;
+use super::chunk::CHUNK;
 use crate::simd::{Doubles, LANES, Simd, fma};
 
 /// Steps of a chain between two looks at the marks.

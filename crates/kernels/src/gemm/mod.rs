@@ -12,6 +12,7 @@
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 mod blocks;
+mod chunk;
 mod deferred;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pairs;
@@ -19,14 +20,12 @@ pub(crate) mod pairs;
 mod tests;
 
 pub(crate) use blocks::{BlockProducts, Sums, accumulate_blocks};
+pub(crate) use chunk::CHUNK;
 
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::parallel;
 use crate::simd::{LANES, Pair, Simd};
 use deferred::chains;
-
-/// Output channels that lie side by side in packed weights.
-pub(crate) const CHUNK: usize = 2 * LANES;
 
 /// How far ahead of their use weights are asked for: 4 KiB.
 const AHEAD: usize = 1024;
