@@ -149,7 +149,7 @@ export const FACTS = [
         }
     }],
     ["weights that ask for more memory than there is are refused in words, and the next answer is right", async ({ visitor, files }) => {
-        const vast = configured(files.weights, (config) => Object.assign(config.transform, { min_size: 8000, max_size: 8000 }));
+        const vast = configured(files.weights, (config) => Object.assign(config.transform, { min_size: 5824, max_size: 5824 }));
         await visitor.drop(["vast.safetensors", vast]);
         says(await visitor.text("#message"), /memory/);
         await visitor.click("#bundled");

@@ -76,7 +76,7 @@ export async function checks(Detector, read, log) {
         const withTransform = (transform) =>
             new Detector(configured(weights, (config) => Object.assign(config.transform, transform)), "made.safetensors");
         refuses(() => withTransform({ min_size: 2 ** 40 }), /made\.safetensors/);
-        const sizes = [[8000, /no memory for \d+ more values/], [0xffffffff, /more than 67108864 pixels/]];
+        const sizes = [[5824, /no memory for \d+ more values/], [0xffffffff, /more than 67108864 pixels/]];
         for (const [size, words] of sizes) {
             const vaster = withTransform({ min_size: size, max_size: size });
             refuses(() => vaster.detect(photo, "astronaut.png"), words);
