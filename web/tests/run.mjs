@@ -1,4 +1,4 @@
-// node run.mjs PAGE TOOLS COMMAND [BROWSER..]: opens the page of that folder in each browser, checks it, and prints a table. With
+// node run.mjs PAGE TOOLS COMMAND [BROWSER or RUN..]: opens the page of that folder in each browser, checks it, and prints a table. With
 // SCREENSHOTS, pictures of it are left in that folder.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,7 +36,7 @@ const axe = readFileSync(join(tools, "node_modules/axe-core/axe.min.js"), "utf8"
 const rows = [];
 let failures = 0;
 for (const { name, title, level, args = [], query = "", policy = false, facts } of RUNS) {
-    if (only.length > 0 && !only.includes(name)) continue;
+    if (only.length > 0 && !only.includes(name) && !only.includes(title)) continue;
     const site = await serve(page, policy);
     const browser = await launch(tools, name, args);
     const version = await browser.version();
