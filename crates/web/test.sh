@@ -20,7 +20,7 @@ browser() {
     rm -rf "$work/site"
     mkdir -p "$work/site"
     cp -r "$work/$1" "$work/site/module"
-    cp "$here/tests/checks.mjs" "$here/tests/browser.html" "$root"/examples/assets/* "$work/site/"
+    cp "$here/tests/checks.mjs" "$here/tests/made.mjs" "$here/tests/browser.html" "$root"/examples/assets/* "$work/site/"
     node "$here/tests/browser.mjs" "$work/site" "$2" "$work/npm"
 }
 

@@ -28,12 +28,25 @@ export interface Found {
     stages: Stage[];
     /** The text of a receipt file, which `retinanet verify` and {@link Detector.verify} re-run. */
     receipt: string;
+    /** The text of what `retinanet detect --json` writes. */
+    record: string;
+}
+
+/** One thing that is not as a receipt says. */
+export interface Difference {
+    kind: "seal" | "versions" | "ownDetections" | "imageFile" | "weightsFile" | "stage" | "detections" | "other";
+    /** In words. */
+    text: string;
 }
 
 /** What re-running a receipt showed. */
 export interface Verification {
     /** Whether everything came out as the receipt says. */
     same: boolean;
+    /** How many steps were compared. */
+    stages: number;
+    /** Causes before consequences; none where every bit is equal. */
+    differences: Difference[];
     /** What was compared, and what differs, in words. */
     report: string;
 }
@@ -45,6 +58,10 @@ export interface Weights {
     sha256: string;
     /** The classes' names, by their numbers. */
     categories: string[];
+    /** Only what has a higher score is found. */
+    scoreThreshold: number;
+    /** Which numerics: changes of any answer's bits are counted. */
+    numerics: number;
 }
 
 /** Weights in memory, and the network built of them. A call returns when it is done: on a page, use a Web Worker. */
