@@ -97,9 +97,9 @@ pub fn training_file(curves: &Curves) -> String {
     )
 }
 
-/// Over how many steps losses are averaged: a fiftieth of them.
+/// Over how many steps losses are averaged: one in 25 of them.
 fn window(steps: usize) -> usize {
-    (steps / 50).clamp(1, 1000)
+    (steps / 25).clamp(1, 1000)
 }
 
 /// The mean of each point and those before it, as many as the window has.

@@ -133,6 +133,7 @@ fn names_that_are_no_text_and_quiet_runs() {
 #[cfg(unix)]
 fn a_full_disk_is_told_and_leaves_the_last_state() {
     let scene = Scene::new();
+    scene.recipe("recipe.toml", &Settings { optimiser: SGD, run: SIX, validated: false });
     scene.train("recipe.toml", "run", &["--steps", "2"]);
     let shell = "trap '' XFSZ; ulimit -f 1000; exec \"$@\"";
     let mut command = std::process::Command::new("bash");
