@@ -163,7 +163,7 @@ impl Run {
         let settings = recipe.run_settings()?;
         let folder = RunFolder::new(out);
         let states = folder.states()?;
-        if !states.is_empty() != options.resume {
+        if states.is_empty() == options.resume {
             let (folder, resume) = (out.to_owned(), options.resume);
             return Err(match resume {
                 true => RunError::NoRun { folder },
