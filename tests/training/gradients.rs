@@ -8,7 +8,7 @@ use crate::golden::{Golden, Input, Weights};
 
 /// One image's losses, and the gradients of the tensors named.
 pub fn losses_and_gradients(
-    network: &TrainableNetwork<'_>,
+    network: &TrainableNetwork,
     memory: &mut Memory,
     loss: &LossConfig,
     classes: usize,

@@ -16,7 +16,7 @@ use retinanet_train::clip::norm;
 use retinanet_train::data::Sample;
 use retinanet_train::digest::TensorDigests;
 use retinanet_train::gradient_sum::{GradientSum, ImageLoss};
-use retinanet_train::losses::{Object, Predictions, image_losses};
+use retinanet_train::losses::{Object, Predictions, image_losses_in};
 use retinanet_train::optimiser::Optimiser;
 use retinanet_train::recipe::Recipe;
 use retinanet_train::run::Stepper;
@@ -39,12 +39,14 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (model, optimiser, threads, stages) = match &arguments[..] {
         [model, optimiser, threads] => (model, optimiser, threads, false),
-        [model, optimiser, threads, flag] if flag == "--stages" => (model, optimiser, threads, true),
+        [model, optimiser, threads, flag] if flag == "--stages" => {
+            (model, optimiser, threads, true)
+        }
         _ => return Err("expected: training_step MODEL OPTIMISER THREADS [--stages]".into()),
     };
     let (architecture, size, batch, classes) = match model.as_str() {
         "v2" => ("retinanet_resnet50_fpn_v2", [800, 1088], 1, 90),
-        "small" => ("resnet18_c4_fpn_gn", [384, 384], 4, 1),
+        "small" => ("retinanet_resnet18_c4_fpn_gn", [384, 384], 4, 1),
         other => return Err(format!("{other}: expected v2 or small").into()),
     };
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
@@ -107,27 +109,30 @@ impl Steps {
         let mut gradients: Vec<Vec<f32>> =
             state.parameters.trainable().map(|one| vec![0.0; one.values().len()]).collect();
         let loss = recipe.loss();
+        let config = state.parameters.config().clone();
+        let mut network = TrainableNetwork::new(&config, level, &state.parameters, &trainable)?;
+        let mut by_logits = Vec::new();
         for round in 0..4 {
             let mut clock = Clock::start();
             sum.clear();
             clock.lap("sum: clear");
-            let config = state.parameters.config();
-            let network = TrainableNetwork::new(config, level, &state.parameters, &trainable)?;
-            clock.lap("network built");
+            network.update(&state.parameters)?;
+            clock.lap("weights packed");
             for sample in &*samples {
+                memory.reuse(gradients);
                 let forward = network.forward(&mut memory, &sample.canvas, sample.size)?;
                 clock.lap("forward");
                 let (logits, regression) = (forward.logits(), forward.regression());
                 let said = Predictions { classes: config.num_classes, logits, regression };
-                let losses = image_losses(level, &loss, forward.anchors(), &sample.objects, &said)?;
+                let (anchors, objects) = (forward.anchors(), &sample.objects);
+                let losses = image_losses_in(level, &loss, anchors, objects, &said, by_logits)?;
                 clock.lap("losses");
-                let of_image = forward.backward(&losses.by_logits, &losses.by_regression)?;
+                gradients = forward.backward(&losses.by_logits, &losses.by_regression)?;
                 clock.lap("backward");
-                sum.add(0, &of_image, &ImageLoss::from(&losses))?;
+                sum.add(0, &gradients, &ImageLoss::from(&losses))?;
                 clock.lap("sum: add");
+                by_logits = losses.by_logits;
             }
-            drop(network);
-            clock.lap("network dropped");
             sum.finish_into(samples.len() as u64, &mut gradients)?;
             clock.lap("sum: finish");
             norm(level, &gradients)?;
@@ -170,7 +175,10 @@ impl Clock {
     fn print(&self) {
         let all: f64 = self.laps.iter().map(|(_, [cpu, _])| cpu).sum();
         for (stage, [cpu, seconds]) in &self.laps {
-            println!("{stage:20} {cpu:7.3} s on CPUs ({:4.1} %) {seconds:7.3} s", 100.0 * cpu / all);
+            println!(
+                "{stage:20} {cpu:7.3} s on CPUs ({:4.1} %) {seconds:7.3} s",
+                100.0 * cpu / all
+            );
         }
         println!("{:20} {all:7.3} s on CPUs", "all");
     }
@@ -182,7 +190,8 @@ fn sample(number: u64, size: [usize; 2]) -> Sample {
     let pixels = 0..(3 * height * width) as u64;
     let noise = |i: u64| {
         let mixed = (i + (number << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        ((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f32 / 4_194_304.0 - 2.0
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f32 / 4_194_304.0
+            - 2.0
     };
     let [w, h] = [width as f32, height as f32];
     let objects = OBJECTS.map(|([x1, y1, x2, y2], class)| {
