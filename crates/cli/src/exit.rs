@@ -23,6 +23,8 @@ pub enum Exit {
     Usage,
     /// Something given could not be read or used, or an output could not be written.
     BadInput,
+    /// Ctrl-C was pressed, and the command came to its end by itself.
+    Interrupted,
 }
 
 impl Exit {
@@ -33,6 +35,8 @@ impl Exit {
             Self::CheckFailed => 1,
             Self::Usage => 2,
             Self::BadInput => 3,
+            // What shells report for a command that Ctrl-C ended (128 + SIGINT).
+            Self::Interrupted => 130,
         }
     }
 }
@@ -117,8 +121,14 @@ impl From<retinanet_train::Error> for Failure {
         use retinanet_train::error::RunError;
         match error {
             Training::Library(error) => error.into(),
-            Training::Run(RunError::HasRun { .. } | RunError::NoRun { .. }) => {
-                Self::usage(error.to_string())
+            Training::Run(
+                RunError::HasRun { .. }
+                | RunError::NoRun { .. }
+                | RunError::NoStep { .. }
+                | RunError::Occupied { .. },
+            ) => Self::usage(error.to_string()),
+            Training::Run(RunError::BrokenLog { .. } | RunError::OtherHead { .. }) => {
+                Self::check_failed(error.to_string())
             }
             _ => Self::bad_input(error.to_string()),
         }

@@ -1,20 +1,22 @@
 //! `retinanet train`.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use retinanet_train::recipe::Recipe;
-use retinanet_train::run::{Alone, Event, Reduce, Run, RunFolder, RunOptions, RunSummary};
+use retinanet_train::run::{Alone, Curves, Event, Reduce, Run, RunFolder, RunOptions, RunSummary};
 use serde::Serialize;
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::refuse_url_or_stdin;
 use crate::interrupt;
-use crate::output::{print, print_line};
+use crate::output::{print, print_line, write_text};
 use crate::progress::Progress;
+use crate::svg::training_file;
 use crate::text::printable;
 use crate::voice::{detail, notice};
 
@@ -74,20 +76,18 @@ const EXAMPLES: &str = "Examples:
 
 Ctrl-C finishes the step, saves and ends; a second one ends at once.
 
-Exit codes: 0 done, 2 usage, 3 the recipe, the data or the run could not be used; 130 stopped by Ctrl-C";
+Exit codes: 0 done, 1 the run's log was changed, 2 usage, 3 the recipe, the data or the run could not be used; 130 stopped by Ctrl-C";
 
 /// How many pictures a preview has.
 const PREVIEW: u64 = 16;
-/// The exit code of a run that Ctrl-C stopped.
-const INTERRUPTED: i32 = 130;
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
     step: u64,
     complete: bool,
-    model: &'a Path,
-    log: &'a Path,
+    model: Cow<'a, str>,
+    log: Cow<'a, str>,
     head: String,
     weights: String,
 }
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Outcome {
         return Err(Failure::usage("give --recipe"));
     };
     refuse_url_or_stdin(path)?;
-    let recipe = Recipe::open(path)?;
+    let (recipe, text) = Recipe::read(path)?;
     let threads = args.threads.map_or(0, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| Failure::usage(format!("--threads: {error}")))?;
@@ -112,8 +112,6 @@ pub fn run(args: &Args) -> Outcome {
     let Some(out) = &args.out else {
         return Err(Failure::usage("give --out"));
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::bad_input(format!("cannot read {path:?}: {error}")))?;
     pool.install(|| train(args, recipe, &text, out, Box::new(Alone)))
 }
 
@@ -138,6 +136,9 @@ fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Re
     say_what_is_trained(&run);
     let (total, done) = (run.recipe().run.steps, run.state().step);
     let until = args.steps.map_or(total, |steps| steps.min(total));
+    if until < done {
+        notice(&format!("the run has made {done} steps already; none is made"));
+    }
     let mut bar = Progress::new(until, "steps");
     bar.skip(done);
     let stopped = interrupt::finish_first();
@@ -167,16 +168,25 @@ fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Re
         flow(stopped())
     });
     drop(bar);
+    // Of a run that failed, too: it shows how the losses went.
+    let drawn = draw(run.folder());
     let summary = summary?;
+    drawn?;
     conclude(args, run.folder(), &summary)?;
-    if stopped() && !summary.complete {
-        notice(&format!(
-            "stopped after step {} of {total}; the same command with --resume goes on",
-            summary.step
-        ));
-        std::process::exit(INTERRUPTED);
+    if summary.complete {
+        return Ok(Exit::Done);
     }
-    Ok(Exit::Done)
+    notice(&format!(
+        "stopped after step {} of {total}; the same command with --resume goes on",
+        summary.step
+    ));
+    Ok(if stopped() { Exit::Interrupted } else { Exit::Done })
+}
+
+/// Draws the losses, the learning rate and the scores.
+fn draw(folder: &RunFolder) -> Outcome<()> {
+    let curves = Curves::read(&folder.metrics())?;
+    write_text(&folder.curves(), &training_file(&curves))
 }
 
 fn flow(stopped: bool) -> ControlFlow<()> {
@@ -209,7 +219,9 @@ fn conclude(args: &Args, folder: &RunFolder, summary: &RunSummary) -> Outcome<()
     let (head, weights) = (summary.head.to_string(), summary.weights.to_string());
     if args.json {
         let RunSummary { step, complete, .. } = *summary;
-        let report = Report { step, complete, model: &model, log: &log, head, weights };
+        // Of a path, JSON holds what is text.
+        let [model, log] = [&model, &log].map(|path| path.to_string_lossy());
+        let report = Report { step, complete, model, log, head, weights };
         let json = serde_json::to_string(&report).expect("a report has string keys only");
         return print(&(json + "\n"));
     }
