@@ -1,7 +1,7 @@
 """Times one training step (forward, losses, backward, update) of this project and of PyTorch, interleaved.
 
     cargo build --release -p retinanet-train --example training_step
-    python training_step.py [--model v2|small] [--optimiser sgd|adamw] [--threads 2] [--rounds 5] [--json record.json]
+    python training_step.py [--model v2|small] [--optimiser sgd|adam_w] [--threads 2] [--rounds 5] [--json record.json]
 
 `v2` is retinanet_resnet50_fpn_v2 on one picture of 800 x 1088, `small` the bundled checkpoint's kind on four of
 384 x 384. Weights are random; layer2 up, feature pyramid and heads train, batch norm is frozen and in evaluation
@@ -144,7 +144,7 @@ class Engine:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["v2", "small"], default="v2")
-    parser.add_argument("--optimiser", choices=["sgd", "adamw"], default="sgd")
+    parser.add_argument("--optimiser", choices=["sgd", "adam_w"], default="sgd")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ours", default=str(OURS), help="the executable")

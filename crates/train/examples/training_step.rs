@@ -3,7 +3,7 @@
 //!     training_step MODEL OPTIMISER THREADS [--stages]
 //!
 //! `MODEL` is `v2` (one picture of 800 x 1088) or `small` (the bundled checkpoint's kind, four of 384 x 384), `OPTIMISER`
-//! `sgd` or `adamw`. After `ready`, each line in makes one step and answers JSON: seconds, and seconds on all CPUs. At the end of the
+//! `sgd` or `adam_w`. After `ready`, each line in makes one step and answers JSON: seconds, and seconds on all CPUs. At the end of the
 //! input comes the most memory the process ever held, in MB. `--stages` takes the step apart instead, and
 //! answers seconds on all CPUs and by the clock by stage.
 
