@@ -1,5 +1,7 @@
 //! Losses and gradients of one image.
 
+use retinanet::determinism::Init;
+use retinanet::model::TensorSource;
 use retinanet::ops::Level;
 use retinanet::training::{Memory, TrainableNetwork};
 use retinanet_train::losses::{ImageLosses, LossConfig, Predictions, image_losses};
@@ -8,7 +10,7 @@ use crate::golden::{Golden, Input, Weights};
 
 /// One image's losses, and the gradients of the tensors named.
 pub fn losses_and_gradients(
-    network: &TrainableNetwork<'_>,
+    network: &TrainableNetwork,
     memory: &mut Memory,
     loss: &LossConfig,
     classes: usize,
@@ -91,6 +93,62 @@ fn gradients_have_the_same_bits_at_every_level_and_thread_count() {
                 assert!(bits(level, threads) == expected, "{} {level} {threads}", case.name);
             }
         }
+    }
+}
+
+#[test]
+fn an_updated_network_is_a_new_one_and_memory_of_before_changes_nothing() {
+    let golden = Golden::read();
+    let level = Level::from_env().unwrap();
+    for case in &golden.cases {
+        let (config, weights, box_loss) = golden.network(case);
+        let names: Vec<String> = case.images[0].gradients.keys().cloned().collect();
+        let changed = Halved { weights: &weights, names: &names };
+        let loss = LossConfig::new(box_loss);
+        let input = &golden.inputs()[0];
+        let bits = |network: &TrainableNetwork, memory: &mut Memory| -> Vec<u32> {
+            let (losses, mut gradients) =
+                losses_and_gradients(network, memory, &loss, config.num_classes, input);
+            let bits = gradients.iter().flatten().map(|value| value.to_bits());
+            let bits = bits.chain([losses.classification.to_bits()]).collect();
+            gradients.iter_mut().flatten().for_each(|value| *value = f32::NAN);
+            memory.reuse(gradients);
+            bits
+        };
+        let wanted = [&weights as &dyn TensorSource, &changed].map(|source| {
+            let network = TrainableNetwork::new(&config, level, source, &names).unwrap();
+            bits(&network, &mut Memory::default())
+        });
+        assert!(wanted[0] != wanted[1]);
+        let mut network = TrainableNetwork::new(&config, level, &changed, &names).unwrap();
+        let mut memory = Memory::default();
+        for (source, wanted) in
+            [(&weights as &dyn TensorSource, &wanted[0]), (&changed, &wanted[1])]
+        {
+            // Memory of other lengths is not used, and what is in it is not read.
+            let other = Some(vec![vec![f32::NAN; 5]; names.len()]);
+            for left in [None, other, Some(Vec::new()), None] {
+                left.into_iter().for_each(|left| memory.reuse(left));
+                network.update(source).unwrap();
+                assert!(bits(&network, &mut memory) == *wanted, "{}", case.name);
+            }
+        }
+    }
+}
+
+/// Weights, of which some are halved.
+struct Halved<'a> {
+    weights: &'a Weights,
+    names: &'a [String],
+}
+
+impl TensorSource for Halved<'_> {
+    fn tensor(&self, name: &str, shape: &[usize], init: Init) -> retinanet::Result<Vec<f32>> {
+        let mut values = self.weights.tensor(name, shape, init)?;
+        if self.names.iter().any(|one| one == name) {
+            values.iter_mut().for_each(|value| *value *= 0.5);
+        }
+        Ok(values)
     }
 }
 

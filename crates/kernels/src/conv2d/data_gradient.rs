@@ -15,7 +15,8 @@
 use super::Conv2d;
 use super::item::{Input, Item};
 use super::spec::Conv2dSpec;
-use crate::layout::{Blocked, BlockedBuffer, BlockedMut, BlockedShape};
+use crate::buffer::with_scratch;
+use crate::layout::{Blocked, BlockedMut, BlockedShape};
 use crate::simd::{Kernel, LANES, Simd};
 use crate::strips::{self, Strip};
 use crate::{Error, Level, Result};
@@ -61,15 +62,23 @@ impl DataGradient {
             stride: [1, 1],
             padding,
         };
-        let taps = spec.kernel[0] * spec.kernel[1];
-        let mut turned = Vec::with_capacity(weight.len());
-        for ci in 0..spec.in_channels {
-            for co in 0..spec.out_channels {
-                let kernel = &weight[(co * spec.in_channels + ci) * taps..][..taps];
-                turned.extend(kernel.iter().rev());
-            }
-        }
-        Ok(Self { spec, backward: Conv2d::new(level, backward, &turned, None)? })
+        let backward = with_scratch(weight.len(), |turned| {
+            turn(&spec, weight, turned);
+            Conv2d::new(level, backward, turned, None)
+        })?;
+        Ok(Self { spec, backward })
+    }
+
+    /// The same with other weights, packed into the memory of those it had.
+    ///
+    /// # Errors
+    /// The length is not the convolution's.
+    pub fn repack(&mut self, weight: &[f32]) -> Result<()> {
+        Error::check_length("conv2d weight", self.spec.weights()?, weight.len())?;
+        with_scratch(weight.len(), |turned| {
+            turn(&self.spec, weight, turned);
+            self.backward.repack(turned, None)
+        })
     }
 
     /// The forward convolution's shape.
@@ -93,26 +102,25 @@ impl DataGradient {
         for item in items {
             let size = item.output.shape().size();
             if self.spec.kernel == [1, 1] {
-                let shape = item.grad_output.shape().size();
-                let mut low =
-                    BlockedBuffer::zeroed(BlockedShape::new(self.spec.in_channels, shape));
-                let from = DataGradientItem {
-                    grad_output: item.grad_output,
-                    residual: None,
-                    output: low.as_mut(),
-                };
-                self.convolve(&mut [from])?;
-                self.spread(low.as_ref(), item.residual, &mut item.output);
+                let size = item.grad_output.shape().size();
+                let low = BlockedShape::new(self.spec.in_channels, size);
+                with_scratch(low.len(), |scratch| {
+                    let output = BlockedMut::new(low, scratch)?;
+                    let grad_output = item.grad_output;
+                    self.convolve(&mut [DataGradientItem { grad_output, residual: None, output }])?;
+                    self.spread(Blocked::new(low, scratch)?, item.residual, &mut item.output);
+                    Ok(())
+                })?;
             } else {
                 // What the output's size would be with stride 1.
                 let full = Conv2dSpec { stride: [1, 1], ..self.spec }.output_size(size)?;
-                let mut spread =
-                    BlockedBuffer::zeroed(BlockedShape::new(self.spec.out_channels, full));
-                self.spread(item.grad_output, None, &mut spread.as_mut());
-                let output = BlockedMut::new(item.output.shape(), item.output.data())?;
-                let residual = item.residual;
-                let grad_output = spread.as_ref();
-                self.convolve(&mut [DataGradientItem { grad_output, residual, output }])?;
+                let full = BlockedShape::new(self.spec.out_channels, full);
+                with_scratch(full.len(), |scratch| {
+                    self.spread(item.grad_output, None, &mut BlockedMut::new(full, scratch)?);
+                    let output = BlockedMut::new(item.output.shape(), item.output.data())?;
+                    let (grad_output, residual) = (Blocked::new(full, scratch)?, item.residual);
+                    self.convolve(&mut [DataGradientItem { grad_output, residual, output }])
+                })?;
             }
         }
         Ok(())
@@ -170,6 +178,23 @@ impl DataGradient {
     }
 }
 
+/// Weights out x in x kh x kw to in x out x kh x kw, each kernel turned by half a turn.
+fn turn(spec: &Conv2dSpec, weight: &[f32], turned: &mut [f32]) {
+    let (inputs, outputs) = (spec.in_channels, spec.out_channels);
+    let taps = spec.kernel[0] * spec.kernel[1];
+    // Some output channels at a time, whose lines stay in cache while one input channel follows the other.
+    for first in (0..outputs).step_by(LANES) {
+        let channels = first..outputs.min(first + LANES);
+        for ci in 0..inputs {
+            let kernels = turned[(ci * outputs + first) * taps..].chunks_exact_mut(taps);
+            for (co, kernel) in channels.clone().zip(kernels) {
+                let from = &weight[(co * inputs + ci) * taps..][..taps];
+                kernel.iter_mut().zip(from.iter().rev()).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
 /// Some rows of a map that is spread out.
 struct Spread<'a> {
     input: Blocked<'a>,
@@ -211,6 +236,7 @@ impl Kernel for Spread<'_> {
 mod tests {
     use super::super::reference;
     use super::*;
+    use crate::layout::BlockedBuffer;
     use crate::testing::{assert_same_bits, everywhere, in_ieee, levels, values};
     use proptest::prelude::*;
 
@@ -279,7 +305,11 @@ mod tests {
         }
 
         fn run(&self, level: Level) -> Vec<f32> {
-            let Self { spec, size, weight, gradient, residual } = self;
+            self.run_with(&DataGradient::new(level, self.spec, &self.weight).unwrap())
+        }
+
+        fn run_with(&self, data_gradient: &DataGradient) -> Vec<f32> {
+            let Self { spec, size, gradient, residual, .. } = self;
             let out = BlockedShape::new(spec.out_channels, spec.output_size(*size).unwrap());
             let shape = BlockedShape::new(spec.in_channels, *size);
             let gradient = BlockedBuffer::from_chw(out, gradient).unwrap();
@@ -291,7 +321,6 @@ mod tests {
                 residual: residual.as_ref().map(BlockedBuffer::as_ref),
                 output: output.as_mut(),
             };
-            let data_gradient = DataGradient::new(level, *spec, weight).unwrap();
             data_gradient.forward(&mut [item]).unwrap();
             let mut values = vec![f32::NAN; shape.values()];
             output.as_ref().to_chw(&mut values).unwrap();
@@ -329,6 +358,22 @@ mod tests {
                     assert_same_bits(&case.run(level), &expected, format!("{level} {spec:?}"));
                 });
             }
+        }
+    }
+
+    #[test]
+    fn other_weights_in_the_same_memory_give_what_new_ones_do() {
+        for (spec, size) in [
+            (spec([17, 33], 3, 1, 1), [13, 22]),
+            (spec([36, 20], 3, 2, 1), [12, 19]),
+            (spec([33, 17], 1, 2, 0), [10, 15]),
+        ] {
+            let case = Case::new(spec, size, 3, true);
+            let others = values(11, case.weight.len(), false);
+            let mut again = DataGradient::new(Level::best(), spec, &others).unwrap();
+            again.repack(&case.weight).unwrap();
+            assert_same_bits(&case.run_with(&again), &case.run(Level::best()), format!("{spec:?}"));
+            assert!(again.repack(&others[1..]).is_err());
         }
     }
 

@@ -110,6 +110,25 @@ impl Conv2d {
         Self::new(level, spec, weight, bias)
     }
 
+    /// The same convolution with other weights and bias, packed into the memory of those it had: what [`Conv2d::new`]
+    /// makes of them, for steps of training.
+    ///
+    /// # Errors
+    /// As [`Conv2d::new`].
+    pub fn repack(&mut self, weight: &[f32], bias: Option<&[f32]>) -> Result<()> {
+        Error::check_length("conv2d weight", self.spec.weights()?, weight.len())?;
+        self.bias = pad_bias(&self.spec, bias)?;
+        match &mut self.weights {
+            Weights::Winograd(weights) => weights.repack(self.level, weight),
+            Weights::Direct(weights) => weights.repack(weight),
+            #[cfg(target_arch = "x86_64")]
+            Weights::Pairs(pairs) => {
+                *pairs = fast::PairWeights::new(pairs.bf16, &self.spec, weight);
+            }
+        }
+        Ok(())
+    }
+
     /// The shape.
     pub fn spec(&self) -> &Conv2dSpec {
         &self.spec

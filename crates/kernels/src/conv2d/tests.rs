@@ -247,6 +247,30 @@ fn a_wrong_length_is_an_error_that_names_it() {
 }
 
 #[test]
+fn other_weights_in_the_same_memory_give_what_new_ones_do() {
+    let size = [9, 21];
+    for (channels, kernel, stride) in [([17, 33], 3, 1), ([20, 40], 3, 2), ([33, 17], 1, 1)] {
+        let spec = Case::new(channels, kernel, stride, kernel / 2, size).spec;
+        let input = values(spec.in_channels * size[0] * size[1], 1);
+        let [own, other] = [2, 3].map(|seed| values(spec.weights().unwrap(), seed));
+        let bias = values(spec.out_channels, 4);
+        let [height, width] = spec.output_size(size).unwrap();
+        for new in [Conv2d::new, Conv2d::new_fast] {
+            let answer = |conv: &Conv2d| {
+                let mut output = vec![f32::NAN; spec.out_channels * height * width];
+                conv.forward_nchw(&input, size, None, false, &mut output).unwrap();
+                output.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            let wanted = answer(&new(Level::best(), spec, &own, Some(&bias)).unwrap());
+            let mut again = new(Level::best(), spec, &other, None).unwrap();
+            again.repack(&own, Some(&bias)).unwrap();
+            assert_eq!(answer(&again), wanted, "{spec:?}");
+            assert!(again.repack(&own[1..], None).is_err());
+        }
+    }
+}
+
+#[test]
 fn the_fast_form_is_close_and_the_same_for_any_threads() {
     for (channels, kernel, stride, size) in [
         ([64, 96], 1, 1, [9, 34]),

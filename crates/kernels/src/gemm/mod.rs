@@ -44,8 +44,17 @@ pub(crate) struct PackedMatrix {
 impl PackedMatrix {
     /// Packs the transpose of `values`, a row-major n x k matrix.
     pub(crate) fn pack(k: usize, n: usize, values: &[f32]) -> Self {
-        let mut data = AlignedBuffer::zeroed(n.div_ceil(CHUNK) * k * CHUNK);
-        let shared = Shared::new(data.as_mut_slice());
+        let data = AlignedBuffer::zeroed(n.div_ceil(CHUNK) * k * CHUNK);
+        let mut packed = Self { k, n, data };
+        packed.repack(values);
+        packed
+    }
+
+    /// Packs other values of the same shape, in the same memory.
+    pub(crate) fn repack(&mut self, values: &[f32]) {
+        let (k, n) = (self.k, self.n);
+        // What is zero past the last column stays so.
+        let shared = Shared::new(self.data.as_mut_slice());
         parallel::for_each(n.div_ceil(CHUNK), |chunk| {
             // SAFETY: each task has its own chunk.
             let packed = unsafe { shared.part(chunk * k * CHUNK, k * CHUNK) };
@@ -59,7 +68,6 @@ impl PackedMatrix {
                 }
             }
         });
-        Self { k, n, data }
     }
 
     /// The length of the chains.

@@ -118,6 +118,19 @@ impl ConvSite {
         })
     }
 
+    /// Loads and folds again, into the memory of what [`ConvSite::build`] made; `also` gets the weights.
+    #[cfg(feature = "training")]
+    pub(crate) fn rebuild(
+        &self,
+        conv: &mut Conv2d,
+        tensors: &TensorsAt<'_>,
+        also: impl FnOnce(&[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let (weight, bias) = self.folded(tensors)?;
+        conv.repack(&weight, bias.as_deref())?;
+        also(&weight)
+    }
+
     /// Loads, folds and packs; the tensors are dropped.
     pub(crate) fn build(
         &self,

@@ -201,6 +201,15 @@ impl Fpn {
         })
     }
 
+    #[cfg(feature = "training")]
+    pub(crate) fn convs_mut(&mut self) -> impl Iterator<Item = &mut Conv2d> {
+        let extra = match &mut self.extra_blocks {
+            ExtraBlocks::P6P7 { p6, p7, .. } => vec![p6, p7],
+            ExtraBlocks::MaxPool(_) | ExtraBlocks::None => Vec::new(),
+        };
+        self.inner_blocks.iter_mut().chain(&mut self.layer_blocks).chain(extra)
+    }
+
     /// All levels' maps, finest first: [level][image]. `names` are what the observer is told.
     pub(crate) fn walk<B: Backend>(
         &self,

@@ -6,6 +6,8 @@ use super::ModelError;
 use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
 use super::plan::{Backend, Then, Walk};
+#[cfg(feature = "training")]
+use super::site::LayerMut;
 use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
 use crate::Result;
@@ -147,6 +149,14 @@ pub struct PredictionHead {
 }
 
 impl PredictionHead {
+    #[cfg(feature = "training")]
+    pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = LayerMut<'_>> {
+        let tower = self.convs.iter_mut().flat_map(|(conv, norm)| {
+            [LayerMut::Conv(conv)].into_iter().chain(norm.as_mut().map(LayerMut::GroupNorm))
+        });
+        tower.chain([LayerMut::Conv(&mut self.output)])
+    }
+
     /// The predictions of every map; the observer is told of the tower as `{kind}/tower`.
     pub(crate) fn walk<B: Backend>(
         &self,

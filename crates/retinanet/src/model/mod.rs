@@ -36,7 +36,8 @@ pub use tensor_spec::TensorSpec;
 #[cfg(feature = "training")]
 pub(crate) use {
     conv_site::{ConvSite, Shift},
+    group_norm::GroupNormSite,
     retinanet::sites,
-    site::Site,
+    site::{LayerMut, Site},
     tensor_source::TensorsAt,
 };

@@ -322,6 +322,16 @@ impl ResNet {
         })
     }
 
+    #[cfg(feature = "training")]
+    pub(crate) fn convs_mut(&mut self) -> impl Iterator<Item = &mut Conv2d> {
+        let blocks = self.layers.iter_mut().flatten();
+        let convs = blocks.flat_map(|block| {
+            let ends = [&mut block.last].into_iter().chain(&mut block.downsample);
+            block.inner.iter_mut().chain(ends)
+        });
+        [&mut self.stem].into_iter().chain(convs)
+    }
+
     /// The returned stages' maps, finest first: [stage][image].
     pub(crate) fn walk<B: Backend>(
         &self,

@@ -1,6 +1,8 @@
 //! The whole network.
 
 use super::plan::{Backend, Observer, Predictions, Walk};
+#[cfg(feature = "training")]
+use super::site::LayerMut;
 use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
@@ -116,6 +118,14 @@ impl RetinaNet {
     pub fn with_postprocess(mut self, postprocess: PostprocessConfig) -> Self {
         self.config.postprocess = postprocess;
         self
+    }
+
+    /// All layers with weights, to be given others.
+    #[cfg(feature = "training")]
+    pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = LayerMut<'_>> {
+        let convs = self.backbone.convs_mut().chain(self.fpn.convs_mut()).map(LayerMut::Conv);
+        let RetinaNetHead { classification_head, regression_head } = &mut self.head;
+        convs.chain(classification_head.layers_mut()).chain(regression_head.layers_mut())
     }
 
     /// "C3", "C4", ...: the backbone's returned maps.

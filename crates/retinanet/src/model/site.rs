@@ -3,6 +3,8 @@
 use super::conv_site::ConvSite;
 use super::group_norm::GroupNormSite;
 use super::tensor_spec::TensorSpec;
+#[cfg(feature = "training")]
+use crate::ops::{Conv2d, GroupNorm};
 
 /// A layer with weights, and where its tensors are.
 pub(crate) enum Site {
@@ -10,6 +12,15 @@ pub(crate) enum Site {
     Conv(ConvSite),
     /// A group normalisation.
     GroupNorm(GroupNormSite),
+}
+
+/// A layer with weights, ready to run, to be given others.
+#[cfg(feature = "training")]
+pub(crate) enum LayerMut<'a> {
+    /// A convolution.
+    Conv(&'a mut Conv2d),
+    /// A group normalisation.
+    GroupNorm(&'a mut GroupNorm),
 }
 
 impl Site {
@@ -21,6 +32,15 @@ impl Site {
                 norm.path = format!("{prefix}.{}", norm.path);
                 Self::GroupNorm(norm)
             }
+        }
+    }
+
+    /// Its path.
+    #[cfg(feature = "training")]
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            Self::Conv(conv) => &conv.path,
+            Self::GroupNorm(norm) => &norm.path,
         }
     }
 

@@ -72,6 +72,18 @@ impl Conv2d {
         Self { name: name.into(), ..self }
     }
 
+    /// Takes other weights, on the CPU, into the memory of those it had; another clone keeps its own.
+    #[cfg(feature = "training")]
+    pub(crate) fn repack(&mut self, weight: &[f32], bias: Option<&[f32]>) -> crate::Result<()> {
+        match &mut self.weights {
+            Weights::Cpu(kernel) => Ok(Arc::make_mut(kernel).repack(weight, bias)?),
+            #[cfg(feature = "cuda")]
+            Weights::Gpu(_) => Err(OpError::OnGpu { op: NAME }.into()),
+            #[cfg(feature = "cudnn")]
+            Weights::Cudnn(_) => Err(OpError::OnGpu { op: NAME }.into()),
+        }
+    }
+
     /// Its path in the network (`backbone.body.conv1`), empty for one that is not part of a network.
     pub fn name(&self) -> &str {
         &self.name

@@ -4,45 +4,47 @@ use retinanet_kernels::conv2d::{DataGradientItem, GradientPair, Input, weight_gr
 use retinanet_kernels::{norm, pointwise, pool, sum, upsample, with_ieee};
 
 use super::layers::Layers;
+use super::memory::Memory;
 use super::outputs::{self, LANES};
 use super::tape::{ConvInputs, Node, Place, Record, give_back};
 use crate::Result;
-use crate::model::Shift;
-use crate::model::plan::{Map, Workspace};
+use crate::model::plan::Map;
 use crate::ops::GroupNorm;
 
 /// The gradients of one image, on their way from the heads to the lowest layer that trains.
 pub(super) struct Backward<'a> {
-    layers: &'a Layers<'a>,
-    pub(super) workspace: &'a mut Workspace,
+    layers: &'a Layers,
+    pub(super) memory: &'a mut Memory,
     records: Vec<Record>,
     /// Of maps; none until somebody who read the map has been gone through.
     maps: Vec<Option<Map>>,
-    /// Of the tensors that train.
+    /// Of the tensors that train; left over from before until their layer has been gone through.
     tensors: Vec<Vec<f32>>,
+    written: Vec<bool>,
 }
 
 impl<'a> Backward<'a> {
     pub(super) fn new(
-        layers: &'a Layers<'a>,
-        workspace: &'a mut Workspace,
+        layers: &'a Layers,
+        memory: &'a mut Memory,
         records: Vec<Record>,
         gradients: usize,
     ) -> Self {
         let maps = (0..gradients).map(|_| None).collect();
-        let tensors = layers.lengths.iter().map(|len| vec![0.0; *len]).collect();
-        Self { layers, workspace, records, maps, tensors }
+        let tensors = memory.take_gradients(&layers.lengths);
+        let written = vec![false; tensors.len()];
+        Self { layers, memory, records, maps, tensors, written }
     }
 
     /// Gives the gradients of outputs, listed by anchor.
     pub(super) fn start(&mut self, outputs: &[Node], mut list: &[f32]) -> Result<()> {
         for output in outputs {
             let Place { gradient, shape } = output.place();
-            let mut map = self.workspace.take(shape)?;
+            let mut map = self.memory.workspace.take(shape)?;
             list = outputs::to_map(list, &mut map.as_mut()?);
             match gradient {
                 Some(place) => self.maps[place] = Some(map),
-                None => self.workspace.give(map),
+                None => self.memory.workspace.give(map),
             }
         }
         Ok(())
@@ -58,19 +60,19 @@ impl<'a> Backward<'a> {
                     for (gradient, output) in gradients.iter_mut().zip(&rectified) {
                         self.mask(output, gradient)?;
                     }
-                    give_back(self.workspace, rectified);
+                    give_back(&mut self.memory.workspace, rectified);
                     for (residual, gradient) in residuals.iter().zip(&gradients) {
                         self.add_copy(*residual, gradient)?;
                     }
                     self.conv(&name, &inputs, kept, &gradients)?;
-                    self.workspace.give_all(gradients);
+                    self.memory.workspace.give_all(gradients);
                 }
                 Record::GroupNormRelu { norm, inputs, outputs } => {
                     self.group_norm(&norm, inputs, outputs)?;
                 }
                 Record::MaxPool { spec, input: (place, input), output } => {
                     let Some(gradient) = self.take(output) else { continue };
-                    let mut by_input = self.workspace.take(place.shape)?;
+                    let mut by_input = self.memory.workspace.take(place.shape)?;
                     pool::max_pool2d_backward(
                         self.layers.level,
                         &spec,
@@ -78,20 +80,20 @@ impl<'a> Backward<'a> {
                         gradient.as_ref()?,
                         &mut by_input.as_mut()?,
                     )?;
-                    give_back(self.workspace, [input]);
-                    self.workspace.give(gradient);
+                    give_back(&mut self.memory.workspace, [input]);
+                    self.memory.workspace.give(gradient);
                     self.add(place, by_input)?;
                 }
                 Record::Relu { input, output: (place, output) } => {
                     let Some(mut gradient) = self.take(place) else { continue };
                     self.mask(&output, &mut gradient)?;
-                    give_back(self.workspace, [output]);
+                    give_back(&mut self.memory.workspace, [output]);
                     self.add(input, gradient)?;
                 }
                 Record::UpsampleAdd { coarser, finer, output } => {
                     let Some(gradient) = self.take(output) else { continue };
                     if coarser.gradient.is_some() {
-                        let mut by_coarser = self.workspace.take(coarser.shape)?;
+                        let mut by_coarser = self.memory.workspace.take(coarser.shape)?;
                         upsample::upsample_nearest_backward(
                             self.layers.level,
                             gradient.as_ref()?,
@@ -101,6 +103,11 @@ impl<'a> Backward<'a> {
                     }
                     self.add(finer, gradient)?;
                 }
+            }
+        }
+        for (tensor, written) in self.tensors.iter_mut().zip(self.written) {
+            if !written {
+                tensor.fill(0.0);
             }
         }
         Ok(self.tensors)
@@ -121,7 +128,7 @@ impl<'a> Backward<'a> {
             maps.push(match map {
                 Some(map) => map,
                 None => {
-                    let mut zeros = self.workspace.take(place.shape)?;
+                    let mut zeros = self.memory.workspace.take(place.shape)?;
                     zeros.as_mut()?.data().fill(0.0);
                     zeros
                 }
@@ -133,7 +140,7 @@ impl<'a> Backward<'a> {
     /// Adds to a map's gradient.
     fn add(&mut self, place: Place, gradient: Map) -> Result<()> {
         let Some(slot) = place.gradient.and_then(|place| self.maps.get_mut(place)) else {
-            self.workspace.give(gradient);
+            self.memory.workspace.give(gradient);
             return Ok(());
         };
         match slot {
@@ -144,7 +151,7 @@ impl<'a> Backward<'a> {
                     sum.as_mut()?.data(),
                     gradient.as_ref()?.data(),
                 )?;
-                self.workspace.give(gradient);
+                self.memory.workspace.give(gradient);
             }
         }
         Ok(())
@@ -155,7 +162,7 @@ impl<'a> Backward<'a> {
         if place.gradient.is_none() {
             return Ok(());
         }
-        let mut copy = self.workspace.take(place.shape)?;
+        let mut copy = self.memory.workspace.take(place.shape)?;
         copy.as_mut()?.data().copy_from_slice(gradient.as_ref()?.data());
         self.add(place, copy)
     }
@@ -181,6 +188,7 @@ impl<'a> Backward<'a> {
                 sum::sum_channels(level, gradient.as_ref()?, &mut sums)?;
                 accumulate(&mut self.tensors[place], &sums, i == 0);
             }
+            self.written[place] = true;
         }
         if let Some(place) = layer.weight {
             let spec = &layer.site.spec;
@@ -209,12 +217,13 @@ impl<'a> Backward<'a> {
             }
             let by_weight = &mut self.tensors[place];
             weight_gradient(level, spec, &pairs, by_weight)?;
-            if let Shift::BatchNorm(norm) = &layer.site.shift {
-                scale(by_weight, &norm.scales(&self.layers.tensors)?);
+            if let Some(scales) = &layer.scales {
+                scale(by_weight, scales);
             }
+            self.written[place] = true;
         }
         if let ConvInputs::Maps(maps) = kept {
-            give_back(self.workspace, maps);
+            give_back(&mut self.memory.workspace, maps);
         }
         if inputs.iter().all(|input| input.gradient.is_none()) {
             return Ok(());
@@ -222,7 +231,7 @@ impl<'a> Backward<'a> {
         // What is there already goes through the kernel as its residual.
         let mut by_inputs = Vec::with_capacity(inputs.len());
         for input in inputs {
-            by_inputs.push((self.take(*input), self.workspace.take(input.shape)?));
+            by_inputs.push((self.take(*input), self.memory.workspace.take(input.shape)?));
         }
         let mut items = Vec::with_capacity(inputs.len());
         for ((before, output), gradient) in by_inputs.iter_mut().zip(gradients) {
@@ -230,10 +239,10 @@ impl<'a> Backward<'a> {
             let (grad_output, output) = (gradient.as_ref()?, output.as_mut()?);
             items.push(DataGradientItem { grad_output, residual, output });
         }
-        layer.data_gradient(self.layers)?.forward(&mut items)?;
+        layer.data_gradient()?.forward(&mut items)?;
         drop(items);
         for (input, (before, by_input)) in inputs.iter().zip(by_inputs) {
-            self.workspace.give_all(before);
+            self.memory.workspace.give_all(before);
             self.add(*input, by_input)?;
         }
         Ok(())
@@ -264,9 +273,10 @@ impl<'a> Backward<'a> {
             for (place, sums) in [(weight, &by_weight), (bias, &by_bias)] {
                 if let Some(place) = place {
                     accumulate(&mut self.tensors[place], sums, i == 0);
+                    self.written[place] = true;
                 }
             }
-            give_back(self.workspace, [input, output]);
+            give_back(&mut self.memory.workspace, [input, output]);
             self.add(place, gradient)?;
         }
         Ok(())

@@ -20,9 +20,11 @@
 
 mod backward;
 mod layers;
+mod memory;
 mod network;
 mod outputs;
 mod tape;
 
 pub use crate::error::TrainingError;
-pub use network::{Forward, Memory, TrainableNetwork};
+pub use memory::Memory;
+pub use network::{Forward, TrainableNetwork};

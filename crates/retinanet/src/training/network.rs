@@ -3,18 +3,15 @@
 use super::TrainingError;
 use super::backward::Backward;
 use super::layers::Layers;
+use super::memory::Memory;
 use super::outputs;
 use super::tape::{Node, Tape, give_back};
 use crate::Result;
-use crate::model::plan::{Canvas, FeatureMap, NoObserver, Observer, Predictions, Workspace};
+use crate::model::plan::{Canvas, FeatureMap, NoObserver, Observer, Predictions};
 use crate::model::{RetinaNet, RetinaNetConfig, TensorSource};
 use crate::ops::Level;
 
-/// Memory for maps and gradients that is reused from image to image.
-#[derive(Debug, Default)]
-pub struct Memory(pub(super) Workspace);
-
-/// A [`RetinaNet`] whose weights may change: built anew from them before each step.
+/// A [`RetinaNet`] whose weights change: [updated](TrainableNetwork::update) with them before each step.
 ///
 /// ```
 /// use retinanet::determinism::Determinism;
@@ -38,12 +35,12 @@ pub struct Memory(pub(super) Workspace);
 /// assert_eq!(gradients[0].iter().sum::<f32>(), logits as f32);
 /// # Ok::<(), retinanet::Error>(())
 /// ```
-pub struct TrainableNetwork<'a> {
+pub struct TrainableNetwork {
     network: RetinaNet,
-    layers: Layers<'a>,
+    layers: Layers,
 }
 
-impl<'a> TrainableNetwork<'a> {
+impl TrainableNetwork {
     /// Builds the network from `source`, which must answer a tensor as often as it is asked. `trainable` are the
     /// names of the tensors whose gradients are wanted.
     ///
@@ -53,11 +50,20 @@ impl<'a> TrainableNetwork<'a> {
     pub fn new(
         config: &RetinaNetConfig,
         level: Level,
-        source: &'a dyn TensorSource,
+        source: &dyn TensorSource,
         trainable: &[String],
     ) -> Result<Self> {
         let layers = Layers::new(config, level, source, trainable)?;
         Ok(Self { network: RetinaNet::with_level(config, level, source)?, layers })
+    }
+
+    /// Takes the values that the tensors that train have in `source` now; all others are taken to be what they were. It is
+    /// then the network that [`TrainableNetwork::new`] would build, in the memory of the one before.
+    ///
+    /// # Errors
+    /// As [`TrainableNetwork::new`]. The network is then of no more use.
+    pub fn update(&mut self, source: &dyn TensorSource) -> Result<()> {
+        self.layers.update(&mut self.network, source)
     }
 
     /// Runs the network on one image's canvas, planes R, G, B of `size` (height, width), as
@@ -72,7 +78,7 @@ impl<'a> TrainableNetwork<'a> {
         size: [usize; 2],
     ) -> Result<Forward<'b>> {
         let canvas = Canvas { data: check_canvas(canvas, size)?, size };
-        let mut tape = Tape::new(&self.layers, &mut memory.0);
+        let mut tape = Tape::new(&self.layers, &mut memory.workspace);
         let predictions = self.network.run(&[canvas], &mut tape, &mut NoObserver)?;
         let (records, gradients) = (tape.records, tape.gradients);
         let Some(nodes) = predictions.into_iter().next() else {
@@ -81,11 +87,11 @@ impl<'a> TrainableNetwork<'a> {
         let grids: Vec<_> = nodes.cls_logits.iter().map(|node| node.map().shape().size()).collect();
         let levels = self.network.anchors(size, &grids)?;
         let anchors = levels.iter().flat_map(|level| level.iter()).collect();
-        let maps = |nodes: &[Node]| outputs::by_anchor(nodes.iter().map(Node::map));
-        let logits = maps(&nodes.cls_logits)?;
-        let regression = maps(&nodes.bbox_regression)?;
+        let maps = |nodes: &[Node], list| outputs::by_anchor(nodes.iter().map(Node::map), list);
+        let logits = maps(&nodes.cls_logits, std::mem::take(&mut memory.logits))?;
+        let regression = maps(&nodes.bbox_regression, Vec::new())?;
         let regression = regression.as_chunks().0.to_vec();
-        let backward = Backward::new(&self.layers, &mut memory.0, records, gradients);
+        let backward = Backward::new(&self.layers, memory, records, gradients);
         Ok(Forward { backward, nodes, anchors, logits, regression })
     }
 
@@ -101,8 +107,8 @@ impl<'a> TrainableNetwork<'a> {
     ) -> Result<Option<String>> {
         let canvas = Canvas { data: check_canvas(canvas, size)?, size };
         let mut found = FirstNotFinite(None);
-        for maps in self.network.run(&[canvas], &mut memory.0, &mut found)? {
-            memory.0.give_all(maps.cls_logits.into_iter().chain(maps.bbox_regression));
+        for maps in self.network.run(&[canvas], &mut memory.workspace, &mut found)? {
+            memory.workspace.give_all(maps.cls_logits.into_iter().chain(maps.bbox_regression));
         }
         Ok(found.0)
     }
@@ -172,7 +178,8 @@ impl Forward<'_> {
         self.backward.start(&cls_logits, by_logits)?;
         self.backward.start(&bbox_regression, by_regression.as_flattened())?;
         let maps = cls_logits.into_iter().chain(bbox_regression).map(Node::into_map);
-        give_back(self.backward.workspace, maps);
+        give_back(&mut self.backward.memory.workspace, maps);
+        self.backward.memory.logits = self.logits;
         self.backward.run()
     }
 }

@@ -98,7 +98,7 @@ pub(super) enum Record {
 
 /// The layers on the CPU, recorded.
 pub(super) struct Tape<'a> {
-    layers: &'a Layers<'a>,
+    layers: &'a Layers,
     workspace: &'a mut Workspace,
     pub(super) records: Vec<Record>,
     /// How many gradients are wanted.
@@ -106,7 +106,7 @@ pub(super) struct Tape<'a> {
 }
 
 impl<'a> Tape<'a> {
-    pub(super) fn new(layers: &'a Layers<'a>, workspace: &'a mut Workspace) -> Self {
+    pub(super) fn new(layers: &'a Layers, workspace: &'a mut Workspace) -> Self {
         Self { layers, workspace, records: Vec::new(), gradients: 0 }
     }
 

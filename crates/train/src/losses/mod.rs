@@ -137,6 +137,21 @@ pub fn image_losses(
     objects: &[Object],
     said: &Predictions,
 ) -> Result<ImageLosses> {
+    image_losses_in(level, config, anchors, objects, said, Vec::new())
+}
+
+/// As [`image_losses`], with `by_logits` in memory of before: [`ImageLosses::by_logits`] of another image, say.
+///
+/// # Errors
+/// As [`image_losses`].
+pub fn image_losses_in(
+    level: Level,
+    config: &LossConfig,
+    anchors: &[[f32; 4]],
+    objects: &[Object],
+    said: &Predictions,
+    mut by_logits: Vec<f32>,
+) -> Result<ImageLosses> {
     let (logits, regression) = (said.logits, said.regression);
     check_length("logits", anchors.len().saturating_mul(said.classes), logits.len())?;
     check_length("regressions", anchors.len(), regression.len())?;
@@ -161,7 +176,7 @@ pub fn image_losses(
             Match::Object(index) => AnchorTarget::Class(objects[*index].class),
         })
         .collect();
-    let mut by_logits = vec![0.0; logits.len()];
+    by_logits.resize(logits.len(), 0.0);
     let classification =
         focal_loss(level, config.alpha, said.classes, &targets, logits, scale, &mut by_logits)?;
 

@@ -8,7 +8,7 @@ use crate::clip::{clip, norm};
 use crate::data::Sample;
 use crate::error::{DataError, RunError};
 use crate::gradient_sum::{GradientSum, ImageLoss};
-use crate::losses::{Predictions, image_losses};
+use crate::losses::{Predictions, image_losses_in};
 use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 use crate::state::TrainingState;
@@ -28,7 +28,10 @@ pub struct MeanLosses {
 /// Computes steps, in memory that is reused from step to step.
 pub struct Stepper {
     trainable: Vec<String>,
+    /// From the first step on.
+    network: Option<TrainableNetwork>,
     memory: Memory,
+    by_logits: Vec<f32>,
     sum: GradientSum,
     gradients: Vec<Vec<f32>>,
 }
@@ -41,13 +44,16 @@ impl Stepper {
     pub fn new(parameters: &Parameters, batch: u64) -> Result<Self> {
         Ok(Self {
             trainable: parameters.trainable().map(|one| one.name().to_owned()).collect(),
+            network: None,
             memory: Memory::default(),
+            by_logits: Vec::new(),
             sum: GradientSum::of(parameters, batch)?,
             gradients: parameters.trainable().map(|one| vec![0.0; one.values().len()]).collect(),
         })
     }
 
-    /// The sum of the gradients of these pictures.
+    /// The sum of the gradients of these pictures. Of the parameters, only those that train may have changed since the last
+    /// step.
     ///
     /// # Errors
     /// A picture that cannot be had; [`RunError::NotFinite`] naming the picture and the first layer at fault.
@@ -60,21 +66,32 @@ impl Stepper {
     ) -> Result<()> {
         self.sum.clear();
         let config = parameters.config();
-        let network = TrainableNetwork::new(config, level, parameters, &self.trainable)?;
+        let network = match self.network.take() {
+            Some(mut network) => {
+                network.update(parameters)?;
+                network
+            }
+            None => TrainableNetwork::new(config, level, parameters, &self.trainable)?,
+        };
+        let network = self.network.insert(network);
         let loss = recipe.loss();
         for sample in samples {
             let sample = sample?;
+            self.memory.reuse(std::mem::take(&mut self.gradients));
             let forward = network.forward(&mut self.memory, &sample.canvas, sample.size)?;
             let said = Predictions {
                 classes: config.num_classes,
                 logits: forward.logits(),
                 regression: forward.regression(),
             };
-            match image_losses(level, &loss, forward.anchors(), &sample.objects, &said) {
+            let (anchors, objects) = (forward.anchors(), &sample.objects);
+            let by_logits = std::mem::take(&mut self.by_logits);
+            match image_losses_in(level, &loss, anchors, objects, &said, by_logits) {
                 Ok(losses) => {
-                    let gradients = forward.backward(&losses.by_logits, &losses.by_regression)?;
+                    self.gradients = forward.backward(&losses.by_logits, &losses.by_regression)?;
                     let image = sample.image_id.unsigned_abs();
-                    self.sum.add(image, &gradients, &ImageLoss::from(&losses))?;
+                    self.sum.add(image, &self.gradients, &ImageLoss::from(&losses))?;
+                    self.by_logits = losses.by_logits;
                 }
                 Err(Error::NotFinite { loss, value }) => {
                     drop(forward);

@@ -61,9 +61,28 @@ impl TransformedWeights {
             #[cfg(target_arch = "x86_64")]
             Products::Rounded(_) => inputs.div_ceil(LANES) * PAIRS,
         };
-        let per_chunk = POINTS * rows * CHUNK;
-        let mut data = AlignedBuffer::zeroed(outputs.div_ceil(CHUNK) * per_chunk);
-        let shared = Shared::new(data.as_mut_slice());
+        let data = AlignedBuffer::zeroed(outputs.div_ceil(CHUNK) * POINTS * rows * CHUNK);
+        let (in_channels, out_channels) = (inputs, outputs);
+        let mut weights = Self { in_channels, out_channels, products, rows, data };
+        weights.transform(level, weight);
+        weights
+    }
+
+    /// Transforms other weights of the same shape, in the same memory.
+    pub(in super::super) fn repack(&mut self, level: Level, weight: &[f32]) {
+        if !matches!(self.products, Products::Exact) {
+            // Pairs are put together bit by bit.
+            self.data.as_mut_slice().fill(0.0);
+        }
+        self.transform(level, weight);
+    }
+
+    /// What is zero past the last output channel stays so.
+    fn transform(&mut self, level: Level, weight: &[f32]) {
+        let per_chunk = self.per_chunk();
+        let (inputs, outputs) = (self.in_channels, self.out_channels);
+        let (products, rows) = (self.products, self.rows);
+        let shared = Shared::new(self.data.as_mut_slice());
         parallel::for_each(outputs.div_ceil(CHUNK), |chunk| {
             let first = chunk * CHUNK;
             let kernels = &weight[first * inputs * 9..(first + CHUNK).min(outputs) * inputs * 9];
@@ -71,7 +90,6 @@ impl TransformedWeights {
             let packed = unsafe { shared.part(chunk * per_chunk, per_chunk) };
             level.run(TransformChunk { inputs, kernels, products, rows, packed });
         });
-        Self { in_channels: inputs, out_channels: outputs, products, rows, data }
     }
 
     pub(super) fn chunks(&self) -> usize {
