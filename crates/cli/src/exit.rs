@@ -23,6 +23,8 @@ pub enum Exit {
     Usage,
     /// Something given could not be read or used, or an output could not be written.
     BadInput,
+    /// Ctrl-C, or a signal, ended it early; what was done is kept.
+    Interrupted,
 }
 
 impl Exit {
@@ -33,6 +35,8 @@ impl Exit {
             Self::CheckFailed => 1,
             Self::Usage => 2,
             Self::BadInput => 3,
+            // What shells report for a command ended by Ctrl-C (128 + SIGINT).
+            Self::Interrupted => 130,
         }
     }
 }
@@ -49,6 +53,18 @@ pub enum Failure {
         exit: Exit,
         /// One or more lines, without a newline at the end.
         message: String,
+    },
+    /// All processes of a run end for the same reason, which one of them says.
+    Shared {
+        /// The exit code.
+        exit: Exit,
+        /// As of `Told`.
+        message: String,
+    },
+    /// It was said why.
+    Said {
+        /// The exit code.
+        exit: Exit,
     },
     /// Whoever read the output has left (`| head`): nothing more to do, and no error.
     ReaderLeft,
@@ -120,6 +136,9 @@ impl From<retinanet_train::Error> for Failure {
             Training::Run(RunError::HasRun { .. } | RunError::NoRun { .. }) => {
                 Self::usage(error.to_string())
             }
+            Training::Run(RunError::OtherRank { .. } | RunError::RankDiffers { .. }) => {
+                Self::Shared { exit: Exit::BadInput, message: error.to_string() }
+            }
             _ => Self::bad_input(error.to_string()),
         }
     }
@@ -136,7 +155,8 @@ pub fn report(outcome: Outcome) -> u8 {
     let exit = match outcome {
         Ok(exit) => exit,
         Err(Failure::ReaderLeft) => Exit::Done,
-        Err(Failure::Told { exit, message }) => {
+        Err(Failure::Said { exit }) => exit,
+        Err(Failure::Told { exit, message } | Failure::Shared { exit, message }) => {
             complain(&message);
             exit
         }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use retinanet_train::recipe::Recipe;
-use retinanet_train::run::{Alone, Event, Reduce, Run, RunFolder, RunOptions, RunSummary};
+use retinanet_train::run::{Event, Reduce, Run, RunFolder, RunOptions, RunSummary, agree};
 use serde::Serialize;
 
 use crate::detect_options::fetch_options;
@@ -15,6 +16,7 @@ use crate::inputs::refuse_url_or_stdin;
 use crate::interrupt;
 use crate::output::{print, print_line};
 use crate::progress::Progress;
+use crate::ranks::Ranks;
 use crate::text::printable;
 use crate::voice::{detail, notice};
 
@@ -44,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
 
-    /// CPU threads; no weight depends on it [default: one per core]
+    /// CPU threads, of each process; no weight depends on it [default: one per core, with ranks its share of them]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
@@ -70,6 +72,7 @@ const EXAMPLES: &str = "Examples:
   retinanet train --recipe recipe.toml --preview looks           # look at what will be trained on
   retinanet train --recipe recipe.toml --out run
   retinanet train --recipe recipe.toml --out run --resume        # after a crash, or Ctrl-C
+  mpirun -n 4 retinanet train --recipe recipe.toml --out run     # 4 processes, the same weights (built with --features mpi)
   retinanet detect --weights run/model.safetensors photo.jpg
 
 Ctrl-C finishes the step, saves and ends; a second one ends at once.
@@ -78,8 +81,6 @@ Exit codes: 0 done, 2 usage, 3 the recipe, the data or the run could not be used
 
 /// How many pictures a preview has.
 const PREVIEW: u64 = 16;
-/// The exit code of a run that Ctrl-C stopped.
-const INTERRUPTED: i32 = 130;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -102,19 +103,49 @@ pub fn run(args: &Args) -> Outcome {
         return Err(Failure::usage("give --recipe"));
     };
     refuse_url_or_stdin(path)?;
-    let recipe = Recipe::open(path)?;
-    let threads = args.threads.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| Failure::usage(format!("--threads: {error}")))?;
     if let Some(folder) = &args.preview {
-        return pool.install(|| preview(recipe, folder));
+        let recipe = Recipe::open(path)?;
+        return pool(args.threads)?.install(|| preview(recipe, folder));
     }
     let Some(out) = &args.out else {
         return Err(Failure::usage("give --out"));
     };
+    let ranks = Ranks::join()?;
+    let threads = args.threads.or_else(|| NonZeroUsize::new(ranks.threads()?));
+    if ranks.count() > 1 {
+        let threads = threads.map_or(1, NonZeroUsize::get);
+        notice(&format!("{} ranks; this one has {threads} threads", ranks.count()));
+    }
+    let pool = pool(threads)?;
+    let mut reduce = ranks.reduce();
+    // A rank that cannot read its recipe must not leave the others waiting.
+    let read = agree(&mut *reduce, read(path, args, threads, &ranks), "before the first step");
+    let outcome = read.and_then(|(recipe, text, options)| {
+        pool.install(|| train(args, recipe, &text, out, options, reduce))
+    });
+    ranks.leave(outcome)
+}
+
+fn pool(threads: Option<NonZeroUsize>) -> Outcome<ThreadPool> {
+    let threads = threads.map_or(0, NonZeroUsize::get);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Failure::usage(format!("--threads: {error}")))
+}
+
+/// The recipe, its text, and what else the run needs.
+fn read(
+    path: &Path,
+    args: &Args,
+    threads: Option<NonZeroUsize>,
+    ranks: &Ranks,
+) -> Outcome<(Recipe, String, RunOptions)> {
+    let recipe = Recipe::open(path)?;
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::bad_input(format!("cannot read {path:?}: {error}")))?;
-    pool.install(|| train(args, recipe, &text, out, Box::new(Alone)))
+    // Of several ranks each has as many CPUs as threads.
+    let few = threads.filter(|_| ranks.count() > 1).map(|threads| threads.get().min(2));
+    let workers = args.workers.or(few);
+    Ok((recipe, text, RunOptions { resume: args.resume, workers, fetch: Some(fetch_options()?) }))
 }
 
 fn preview(recipe: Recipe, folder: &Path) -> Outcome {
@@ -125,19 +156,25 @@ fn preview(recipe: Recipe, folder: &Path) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Reduce>) -> Outcome {
+fn train(
+    args: &Args,
+    recipe: Recipe,
+    text: &str,
+    out: &Path,
+    options: RunOptions,
+    reduce: Box<dyn Reduce>,
+) -> Outcome {
     let writes = reduce.rank() == 0;
-    let options =
-        RunOptions { resume: args.resume, workers: args.workers, fetch: Some(fetch_options()?) };
     let mut run = Run::open(recipe, text, out, options, reduce)?;
-    if !writes {
-        let stopped = interrupt::finish_first();
-        run.advance(args.steps, &mut |_| flow(stopped()))?;
-        return Ok(Exit::Done);
-    }
-    say_what_is_trained(&run);
     let (total, done) = (run.recipe().run.steps, run.state().step);
     let until = args.steps.map_or(total, |steps| steps.min(total));
+    let ended = |step| if step < until { Exit::Interrupted } else { Exit::Done };
+    if !writes {
+        let stopped = interrupt::finish_first();
+        let summary = run.advance(args.steps, &mut |_| flow(stopped()))?;
+        return Ok(ended(summary.step));
+    }
+    say_what_is_trained(&run);
     let mut bar = Progress::new(until, "steps");
     bar.skip(done);
     let stopped = interrupt::finish_first();
@@ -169,14 +206,14 @@ fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Re
     drop(bar);
     let summary = summary?;
     conclude(args, run.folder(), &summary)?;
-    if stopped() && !summary.complete {
+    let ended = ended(summary.step);
+    if ended == Exit::Interrupted {
         notice(&format!(
             "stopped after step {} of {total}; the same command with --resume goes on",
             summary.step
         ));
-        std::process::exit(INTERRUPTED);
     }
-    Ok(Exit::Done)
+    Ok(ended)
 }
 
 fn flow(stopped: bool) -> ControlFlow<()> {

@@ -10,6 +10,14 @@
 //!
 //! Who computes a picture, and how many do, changes no bit of this.
 //!
+//! # Ranks
+//!
+//! A run can be made by several [ranks](Reduce): [threads](ThreadRank) of a process, or processes, also of several machines, by MPI (the
+//! feature `mpi`). Each has all weights and makes the same steps; the pictures of a step are dealt out among them. All read the
+//! recipe, the pictures and, to go on, the saved state, so the folder lies where every rank can read it; rank 0 alone writes, and
+//! evaluates while the others wait. They compare digests: before the first step those of release, recipe, data and state, after every
+//! step those of the weights and of what the optimiser keeps. What one rank cannot do ends the run on all of them.
+//!
 //! # The folder
 //!
 //! | file | what |
@@ -25,12 +33,16 @@
 //! Files appear whole or not at all. After a crash a run goes on from the last state; the log's later lines are cut off, and are written
 //! again with the same bytes.
 
+mod agreement;
 mod evaluation;
 mod folder;
 mod log;
 mod metrics;
+#[cfg(feature = "mpi")]
+mod processes;
 mod reduce;
 mod step;
+mod threads;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -38,6 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use retinanet::data::Shard;
 use retinanet::determinism::Digest;
 use retinanet::labels::Categories;
 use retinanet::model::RetinaNetConfig;
@@ -53,18 +66,23 @@ use crate::ema::Ema;
 use crate::error::RunError;
 use crate::optimiser::Optimiser;
 use crate::parameters::Origin;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RunRecipe};
 use crate::schedule::Schedule;
 use crate::start::start;
 use crate::state::{RunSettings, TrainingState, save_model};
 use crate::{Error, Result};
 
+pub use agreement::{agree, same};
 pub use evaluation::Scores;
 pub use folder::RunFolder;
 pub use log::{EvaluationLine, LogHeader, LogLine, RunLog, StepLine};
+#[cfg(feature = "mpi")]
+pub use processes::{MpiRank, MpiWorld};
 pub use reduce::{Alone, Reduce};
 pub use step::Stepper;
+pub use threads::ThreadRank;
 
+use agreement::{mark, of_rank_0};
 use evaluation::Validation;
 use metrics::Metrics;
 
@@ -146,7 +164,8 @@ impl Run {
     /// text, for the record.
     ///
     /// # Errors
-    /// [`RunError`] for a folder that has a run, or none to go on with; what the recipe's model, weights and data lack.
+    /// [`RunError`] for a folder that has a run, or none to go on with, and for ranks that do not have the same; what the recipe's
+    /// model, weights and data lack.
     pub fn open(
         recipe: Recipe,
         text: &str,
@@ -154,6 +173,36 @@ impl Run {
         options: RunOptions,
         mut reduce: Box<dyn Reduce>,
     ) -> Result<Self> {
+        const DOING: &str = "before the first step";
+        let shard = reduce.shard()?;
+        // Everyone looks before anyone writes.
+        let ready = Self::ready(recipe, out, options, shard);
+        let (mut run, header, digests) = agree(&mut *reduce, ready, DOING)?;
+        run.reduce = reduce;
+        let numerics = format!("{} {}", env!("CARGO_PKG_VERSION"), header.numerics);
+        let mut parts = vec![
+            ("release", mark(&numerics)),
+            ("recipe", mark(&header.recipe)),
+            ("training data", header.data),
+            ("number of steps made", mark(&run.state.step.to_string())),
+        ];
+        parts.extend(digests.parts());
+        same(&mut *run.reduce, &parts)?;
+        let recorded = match run.reduce.rank() {
+            0 => run.open_record(text, &header, &digests),
+            _ => Ok(()),
+        };
+        agree(&mut *run.reduce, recorded, DOING)?;
+        Ok(run)
+    }
+
+    /// A run without its ranks and its record, of which nothing is written yet.
+    fn ready(
+        recipe: Recipe,
+        out: &Path,
+        options: RunOptions,
+        shard: Shard,
+    ) -> Result<(Self, LogHeader, Digests)> {
         let level = Level::from_env()?;
         let settings = recipe.run_settings()?;
         let schedule = recipe.schedule()?;
@@ -168,8 +217,6 @@ impl Run {
             }
             .into());
         }
-        // Everyone looks before anyone writes.
-        reduce.wait()?;
         let (state, origin) = match &latest {
             Some((_, path)) => (TrainingState::open(path, &settings)?, None),
             None => {
@@ -187,12 +234,12 @@ impl Run {
             return Err(RunError::BoxWeights { weights }.into());
         }
         let source = Arc::new(samples_of(&recipe, config)?);
-        let mut load = LoadConfig { shard: reduce.shard()?, ..LoadConfig::default() };
+        let mut load = LoadConfig { shard, ..LoadConfig::default() };
         load.workers = options.workers.unwrap_or(load.workers);
         // The run looks at its own flag, between steps.
         let loader = SampleLoader::new(source.clone(), &load, Arc::new(AtomicBool::new(false)))?;
         let validation = Validation::open(&recipe, config)?;
-        let mut run = Self {
+        let run = Self {
             recipe,
             settings,
             schedule,
@@ -202,26 +249,23 @@ impl Run {
             loader,
             validation,
             origin,
-            reduce,
+            reduce: Box::new(Alone),
             record: None,
             best: None,
             level,
         };
-        if run.reduce.rank() == 0 {
-            run.open_record(text)?;
-        }
-        Ok(run)
+        let digests = run.digests()?;
+        let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
+        Ok((run, header, digests))
     }
 
     /// Writes the folder's first files, or takes the record up where the state was saved.
-    fn open_record(&mut self, text: &str) -> Result<()> {
+    fn open_record(&mut self, text: &str, header: &LogHeader, digests: &Digests) -> Result<()> {
         let step = self.state.step;
         self.folder.create(text, &self.recipe)?;
-        let digests = self.digests()?;
-        let header = LogHeader::new(&self.settings.recipe, self.source.set(), &digests.weights)?;
         let path = self.folder.log();
         let log = match step {
-            0 => RunLog::begin(&path, &header)?,
+            0 => RunLog::begin(&path, header)?,
             _ => {
                 let log = RunLog::resume(&path, step)?;
                 let line = log.step(step).ok_or_else(|| RunError::Log {
@@ -289,69 +333,87 @@ impl Run {
     ) -> Result<RunSummary> {
         let last = self.recipe.run.steps;
         let until = until.map_or(last, |until| if until < last { until } else { last });
+        same(&mut *self.reduce, &[("last step (`--steps`)", mark(&until.to_string()))])?;
         let mut stepper = Stepper::new(&self.state.parameters, self.recipe.run.batch)?;
         let mut saved = self.state.step;
         if self.state.step < until {
             let mut samples = self.loader.from_step(self.state.step)?;
             while self.state.step < until {
-                let line = self.step(&mut stepper, &mut samples, watch)?;
-                let step = self.state.step;
-                let every = |interval: u64| interval > 0 && step.is_multiple_of(interval);
-                if every(self.recipe.run.evaluate_every) || step == last {
-                    self.evaluate(watch)?;
-                }
-                if every(self.recipe.run.checkpoint_every) {
-                    self.save(watch)?;
-                    saved = step;
-                }
-                if self.reduce.any(line.is_break())? {
+                let started = Instant::now();
+                let line = self.step(&mut stepper, &mut samples)?;
+                let seconds = started.elapsed().as_secs_f64();
+                let images_per_second = self.source.run().batch as f64 / seconds;
+                let kept = self.keep(&line, images_per_second, &mut saved, watch);
+                let doing = format!("after step {}", self.state.step);
+                let flow = agree(&mut *self.reduce, kept, &doing)?;
+                if self.reduce.any(flow.is_break())? {
                     break;
                 }
             }
         }
-        if saved < self.state.step {
-            self.save(watch)?;
-        }
-        self.finish()
+        let ended = match saved < self.state.step {
+            true => self.save(watch),
+            false => Ok(()),
+        };
+        let summary = ended.and_then(|()| self.finish());
+        let summary = agree(&mut *self.reduce, summary, "at the end")?;
+        let head = of_rank_0(&mut *self.reduce, summary.head)?;
+        Ok(RunSummary { head, ..summary })
     }
 
-    /// One step; breaks if the watcher says so.
-    fn step(
-        &mut self,
-        stepper: &mut Stepper,
-        samples: &mut Samples,
-        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>> {
-        let started = Instant::now();
+    /// One step, the same on all ranks; nothing is written.
+    fn step(&mut self, stepper: &mut Stepper, samples: &mut Samples) -> Result<StepLine> {
         let number = self.state.step;
+        let doing = format!("in step {}", number + 1);
         let batch = self.source.run().batch;
         let images = self.source.order().step(number);
         let images: Vec<i64> = images.iter().map(|place| place.image_id).collect();
         let share = self.reduce.share(number, batch);
-        let gradients = stepper.gradients(
-            &self.recipe,
-            &self.state.parameters,
-            self.level,
-            samples.by_ref().take(share),
-        );
+        let gradients = stepper
+            .gradients(
+                &self.recipe,
+                &self.state.parameters,
+                self.level,
+                samples.by_ref().take(share),
+            )
+            .map_err(|error| self.failed(number, &images, error));
         // A rank that failed must not leave the others waiting for its sum.
-        if self.reduce.any(gradients.is_err())? {
-            gradients.map_err(|error| self.failed(number, &images, error))?;
-            return Err(RunError::OtherRank { step: number + 1 }.into());
-        }
+        agree(&mut *self.reduce, gradients, &doing)?;
         self.reduce.add_up(stepper.sum_mut())?;
         let rate = self.schedule.learning_rate(number);
-        let applied = stepper.apply(&self.recipe, &mut self.state, rate, self.level);
-        let (losses, norm) = applied.map_err(|error| self.failed(number, &images, error))?;
-        let digests = self.digests().map_err(|error| self.failed(number, &images, error))?;
-        let line = digests.line(number + 1, images, rate, &losses, norm);
-        let seconds = started.elapsed().as_secs_f64();
-        let images_per_second = batch as f64 / seconds;
+        let applied = stepper
+            .apply(&self.recipe, &mut self.state, rate, self.level)
+            .and_then(|(losses, norm)| Ok((losses, norm, self.digests()?)))
+            .map_err(|error| self.failed(number, &images, error));
+        let (losses, norm, digests) = agree(&mut *self.reduce, applied, &doing)?;
+        same(&mut *self.reduce, &digests.parts())?;
+        Ok(digests.line(number + 1, images, rate, &losses, norm))
+    }
+
+    /// What is done with a step that was made: it is logged; where it is time, the model is evaluated and the state saved.
+    /// Breaks if the watcher says so.
+    fn keep(
+        &mut self,
+        line: &StepLine,
+        images_per_second: f64,
+        saved: &mut u64,
+        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
         if let Some((log, metrics)) = &mut self.record {
             log.push(LogLine::Step(line.clone()))?;
-            metrics.step(&line, images_per_second)?;
+            metrics.step(line, images_per_second)?;
         }
-        Ok(watch(&Event::Step { line: &line, images_per_second }))
+        let flow = watch(&Event::Step { line, images_per_second });
+        let RunRecipe { steps, evaluate_every, checkpoint_every, .. } = self.recipe.run;
+        let every = |interval: u64| interval > 0 && line.step.is_multiple_of(interval);
+        if every(evaluate_every) || line.step == steps {
+            self.evaluate(watch)?;
+        }
+        if every(checkpoint_every) {
+            self.save(watch)?;
+            *saved = line.step;
+        }
+        Ok(flow)
     }
 
     fn failed(&self, step: u64, images: &[i64], error: Error) -> Error {
@@ -457,6 +519,14 @@ struct Digests {
 const SHORT: usize = 16;
 
 impl Digests {
+    /// What ranks compare.
+    fn parts(&self) -> Vec<(&'static str, Digest)> {
+        let mut parts =
+            vec![("weights", self.weights.root()), ("optimiser's moments", self.optimiser)];
+        parts.extend(self.ema.map(|ema| ("average of the weights", ema)));
+        parts
+    }
+
     fn line(
         self,
         step: u64,
