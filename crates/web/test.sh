@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the modules and checks them: the one for every browser in Node, both in Chromium.
+# Builds the modules and checks them: the one for every browser in Node, both as an npm package in Node and in Chromium.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +11,8 @@ sh "$here/build.sh"
     npm install --prefix "$work/npm" --no-audit --no-fund --silent puppeteer-core@24
 echo "--- simd, Node $(node --version)"
 node "$here/tests/node.mjs" "$work/simd"
+echo "--- the npm package"
+sh "$here/npm/test.sh"
 
 # browser MODULE LEVEL: the checks in Chromium, which must find that level.
 browser() {
@@ -18,7 +20,7 @@ browser() {
     rm -rf "$work/site"
     mkdir -p "$work/site"
     cp -r "$work/$1" "$work/site/module"
-    cp "$here/tests/checks.mjs" "$here/tests/browser.html" "$root"/examples/assets/* "$work/site/"
+    cp "$here/tests/checks.mjs" "$here/tests/made.mjs" "$here/tests/browser.html" "$root"/examples/assets/* "$work/site/"
     node "$here/tests/browser.mjs" "$work/site" "$2" "$work/npm"
 }
 

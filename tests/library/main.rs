@@ -7,6 +7,7 @@ mod deepforest;
 mod demo_checkpoint;
 mod detector;
 mod determinism;
+mod evidence;
 mod formats;
 mod layers;
 mod names;

@@ -23,7 +23,7 @@ pub enum Exit {
     Usage,
     /// Something given could not be read or used, or an output could not be written.
     BadInput,
-    /// Ctrl-C, or a signal, ended it early; what was done is kept.
+    /// Ctrl-C was pressed, and the command came to its end by itself.
     Interrupted,
 }
 
@@ -35,7 +35,7 @@ impl Exit {
             Self::CheckFailed => 1,
             Self::Usage => 2,
             Self::BadInput => 3,
-            // What shells report for a command ended by Ctrl-C (128 + SIGINT).
+            // What shells report for a command that Ctrl-C ended (128 + SIGINT).
             Self::Interrupted => 130,
         }
     }
@@ -133,8 +133,14 @@ impl From<retinanet_train::Error> for Failure {
         use retinanet_train::error::RunError;
         match error {
             Training::Library(error) => error.into(),
-            Training::Run(RunError::HasRun { .. } | RunError::NoRun { .. }) => {
-                Self::usage(error.to_string())
+            Training::Run(
+                RunError::HasRun { .. }
+                | RunError::NoRun { .. }
+                | RunError::NoStep { .. }
+                | RunError::Occupied { .. },
+            ) => Self::usage(error.to_string()),
+            Training::Run(RunError::BrokenLog { .. } | RunError::OtherHead { .. }) => {
+                Self::check_failed(error.to_string())
             }
             Training::Run(RunError::OtherRank { .. } | RunError::RankDiffers { .. }) => {
                 Self::Shared { exit: Exit::BadInput, message: error.to_string() }

@@ -44,6 +44,7 @@ impl Progress {
     /// What stands behind the bar.
     pub fn say(&mut self, message: String) {
         self.bar.set_message(message);
+        self.show();
     }
 
     fn show(&mut self) {

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use memmap2::MmapMut;
 
+use crate::{Error, Result};
+
 /// Values of one cache line.
 const LINE: usize = 16;
 
@@ -36,17 +38,30 @@ const LARGE: usize = 1 << 16;
 
 impl AlignedBuffer {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// There is no memory for them: see [`try_zeroed`](Self::try_zeroed).
     pub fn zeroed(len: usize) -> Self {
-        let len = len.next_multiple_of(LINE);
+        Self::try_zeroed(len).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]: there is no memory for them, or more than the target's addresses can reach.
+    pub fn try_zeroed(len: usize) -> Result<Self> {
+        let refuse = || Error::Memory { values: len };
+        let len = len.checked_next_multiple_of(LINE).ok_or_else(refuse)?;
+        let bytes = len.checked_mul(size_of::<f32>()).ok_or_else(refuse)?;
         if len >= LARGE
-            && let Ok(pages) = MmapMut::map_anon(len * size_of::<f32>())
+            && let Ok(pages) = MmapMut::map_anon(bytes)
         {
-            return Self { memory: Memory::Mapped(pages), len };
+            return Ok(Self { memory: Memory::Mapped(pages), len });
         }
-        let values = vec![0.0; len + LINE];
+        let values = zeros(len.checked_add(LINE).ok_or_else(refuse)?)?;
         let bytes = LINE * size_of::<f32>();
         let start = (bytes - values.as_ptr().addr() % bytes) % bytes / size_of::<f32>();
-        Self { memory: Memory::Heap(values, start), len }
+        Ok(Self { memory: Memory::Heap(values, start), len })
     }
 
     /// At least `len` values, kept from before where there were enough; new ones are zero.
@@ -89,6 +104,17 @@ impl std::fmt::Debug for AlignedBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AlignedBuffer({} values)", self.len)
     }
+}
+
+/// `len` zeros, for sizes that an image or a file asks for.
+///
+/// # Errors
+/// [`Error::Memory`]: there is no memory for them, or more than the target's addresses can reach.
+pub fn zeros(len: usize) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|_| Error::Memory { values: len })?;
+    values.resize(len, 0.0);
+    Ok(values)
 }
 
 /// Runs `f` with `len` values of this thread's scratch, which stays allocated for the next call.
@@ -165,6 +191,15 @@ impl<'a> Shared<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_than_addresses_reach_is_an_error() {
+        let most = usize::MAX / size_of::<f32>();
+        for len in [usize::MAX, usize::MAX - 15, most + 1, most, isize::MAX as usize] {
+            assert_eq!(AlignedBuffer::try_zeroed(len).unwrap_err(), Error::Memory { values: len });
+            assert_eq!(zeros(len).unwrap_err(), Error::Memory { values: len });
+        }
+    }
 
     #[test]
     fn a_buffer_a_grown_one_and_a_copy_are_aligned() {

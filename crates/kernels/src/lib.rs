@@ -48,6 +48,7 @@ pub mod loss;
 pub mod norm;
 mod parallel;
 #[doc(hidden)]
+#[cfg(not(target_family = "wasm"))]
 pub mod peak;
 pub mod pointwise;
 pub mod pool;
@@ -60,7 +61,7 @@ pub mod sum;
 mod testing;
 pub mod upsample;
 
-pub use buffer::AlignedBuffer;
+pub use buffer::{AlignedBuffer, zeros};
 pub mod resize;
 pub use error::{Error, Result};
 pub use float_env::with_ieee;

@@ -14,7 +14,9 @@ from typing import Any
 import daft
 import pyarrow as pa
 from daft import DataType
-from folder import SCHEMA, Find, command, image_paths, resolved, write
+from folder import ANSWER, Find, command, resolved, rows_of, write
+
+from retinanet import Listing
 
 ROW = DataType.struct(
     {
@@ -24,6 +26,8 @@ ROW = DataType.struct(
         "labels": DataType.list(DataType.int64()),
         "digest": DataType.string(),
         "error": DataType.string(),
+        "place": DataType.int64(),
+        "line": DataType.string(),
     }
 )
 
@@ -35,10 +39,15 @@ def detect_folder(
     weights: str | os.PathLike[str],
     workers: int,
     batch_size: int,
+    receipts: str | os.PathLike[str] | None = None,
     **arguments: Any,
 ) -> pa.Table:
-    """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`."""
-    root = Path(folder).resolve()
+    """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`.
+
+    `receipts` is the log that `retinanet batch --receipts` writes, to the byte.
+    """
+    listing = Listing(folder)
+    arguments = {"weights": resolved(weights), **arguments}
     # Daft's workers are new processes, and look there for what this file imports.
     paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -46,13 +55,14 @@ def detect_folder(
     @daft.cls(max_concurrency=workers, use_process=True)
     class FindRow(Find):
         @daft.method(return_dtype=ROW)
-        def answer(self, path: str) -> dict[str, Any]:
-            return self.row(path)
+        def row(self, place: int, path: str, file: bytes) -> dict[str, Any]:
+            return self.answer(place, path, file)
 
-    find = FindRow(str(root), {"weights": resolved(weights), **arguments})
-    frame = daft.from_pydict({"path": image_paths(root)}).into_batches(batch_size)
-    found = frame.select(find.answer(frame["path"]).alias("row")).to_arrow()
-    return write(pa.Table.from_pylist(found["row"].to_pylist(), schema=SCHEMA), out)
+    find = FindRow(arguments, receipts is not None)
+    frame = daft.from_pylist(rows_of(listing)).into_batches(batch_size)
+    found = frame.select(find.row(frame["place"], frame["path"], frame["file"]).alias("row")).to_arrow()
+    answers = pa.Table.from_pylist(found["row"].to_pylist(), schema=ANSWER)
+    return write(answers, out, listing, arguments, receipts)
 
 
 if __name__ == "__main__":

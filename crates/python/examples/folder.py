@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retinanet import Detector, ImageReadError
+from retinanet import Detections, Detector, ImageReadError, Listing, LogLine, write_log
 
 SCHEMA = pa.schema(
     [
@@ -23,47 +23,67 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+# What a worker answers: also the row's place, and its line of the log where one is written.
+ANSWER = SCHEMA.append(pa.field("place", pa.int64())).append(pa.field("line", pa.string()))
 
 
-def image_paths(root: Path) -> list[str]:
-    """The images under `root`, relative to it, sorted."""
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in ENDINGS)
-    if not paths:
-        raise ValueError(f"{root} has no images")
-    return paths
+def rows_of(listing: Listing) -> list[dict[str, Any]]:
+    """A row an image: its place in the list, its name, and its path, which need not be UTF-8."""
+    files = map(os.fsencode, listing.paths)
+    return [{"place": place, "path": name, "file": file} for place, (name, file) in enumerate(zip(listing.names, files))]
 
 
 class Find:
     """A worker: loads the weights once, then answers image after image. `arguments` are those of `Detector`."""
 
-    def __init__(self, root: str, arguments: dict[str, Any]) -> None:
-        self.root = Path(root)
+    def __init__(self, arguments: dict[str, Any], receipts: bool) -> None:
         self.detector = Detector(**arguments)
+        self.receipts = receipts
 
-    def row(self, path: str) -> dict[str, Any]:
+    def answer(self, place: int, path: str, file: bytes) -> dict[str, Any]:
         """What was found, or why the image cannot be read. Boxes are x1, y1, x2, y2 one after the other."""
-        try:
-            found = self.detector(self.root / path)
-        except (ImageReadError, OSError) as error:
-            return {"path": path, "boxes": [], "scores": [], "labels": [], "digest": "", "error": str(error)}
+        if self.receipts:
+            line = LogLine.create(self.detector, os.fsdecode(file), path)
+            found, error, text = line.detections, line.error, line.to_json()
+        else:
+            found, error, text = *self.detect(path, os.fsdecode(file)), ""
         return {
             "path": path,
-            "boxes": found["boxes"].ravel().tolist(),
-            "scores": found["scores"].tolist(),
-            "labels": found["labels"].tolist(),
-            "digest": found.digest,
-            "error": "",
+            "boxes": found["boxes"].ravel().tolist() if found else [],
+            "scores": found["scores"].tolist() if found else [],
+            "labels": found["labels"].tolist() if found else [],
+            "digest": found.digest if found else "",
+            "error": error or "",
+            "place": place,
+            "line": text,
         }
 
+    def detect(self, path: str, file: str) -> tuple[Detections | None, str | None]:
+        try:
+            return self.detector(file), None
+        except (ImageReadError, OSError):
+            # In the log's words, which know the image by its name: they are the same wherever the folder is.
+            line = LogLine.create(self.detector, file, path)
+            return line.detections, line.error
 
-def write(table: pa.Table, out: str | os.PathLike[str]) -> pa.Table:
-    """Writes the rows sorted by path, whole or not at all: the bytes depend on the rows alone."""
-    rows = sorted(table.to_pylist(), key=lambda row: row["path"])
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+
+def write(
+    answers: pa.Table,
+    out: str | os.PathLike[str],
+    listing: Listing,
+    arguments: dict[str, Any],
+    receipts: str | os.PathLike[str] | None,
+) -> pa.Table:
+    """Writes the rows in the list's order, whole or not at all: the bytes depend on the rows alone. Then the log."""
+    answers = answers.sort_by("place")
+    # In one piece, however many there were: those, too, would show in the file.
+    table = pa.Table.from_pylist(answers.select(SCHEMA.names).to_pylist(), schema=SCHEMA)
     temporary = f"{os.fspath(out)}.{os.getpid()}.partial"
     pq.write_table(table, temporary, compression="zstd")
     os.replace(temporary, out)
+    if receipts is not None:
+        summary = write_log(receipts, Detector(**arguments), listing, answers["line"].to_pylist(), overwrite=True)
+        print(f"{summary.head}  {os.fspath(receipts)}")
     return table
 
 
@@ -81,6 +101,7 @@ def command(description: str, detect_folder: Callable[..., pa.Table]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--receipts", metavar="LOG", help="write the log of `retinanet batch --receipts`, too")
     options = parser.parse_args()
     table = detect_folder(**vars(options))
     failed = sum(error != "" for error in table["error"].to_pylist())

@@ -10,19 +10,20 @@ labels, digest; or the error of an image that cannot be read. Needs `pip install
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
-from folder import SCHEMA, Find, command, image_paths, resolved, write
+from folder import ANSWER, Find, command, resolved, rows_of, write
+
+from retinanet import Listing
 
 
 class FindBatch(Find):
-    """A worker that answers batches of paths."""
+    """A worker that answers batches of rows."""
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        return pa.Table.from_pylist([self.row(path) for path in batch["path"].to_pylist()], schema=SCHEMA)
+        return pa.Table.from_pylist([self.answer(**row) for row in batch.to_pylist()], schema=ANSWER)
 
 
 def detect_folder(
@@ -32,19 +33,25 @@ def detect_folder(
     weights: str | os.PathLike[str],
     workers: int,
     batch_size: int,
+    receipts: str | os.PathLike[str] | None = None,
     **arguments: Any,
 ) -> pa.Table:
-    """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`."""
-    root = Path(folder).resolve()
-    found = ray.data.from_items([{"path": path} for path in image_paths(root)]).map_batches(
+    """Detects in every image under `folder` and writes `out`; `arguments` are those of `retinanet.Detector`.
+
+    `receipts` is the log that `retinanet batch --receipts` writes, to the byte.
+    """
+    listing = Listing(folder)
+    arguments = {"weights": resolved(weights), **arguments}
+    found = ray.data.from_items(rows_of(listing)).map_batches(
         FindBatch,
-        fn_constructor_kwargs={"root": str(root), "arguments": {"weights": resolved(weights), **arguments}},
+        fn_constructor_kwargs={"arguments": arguments, "receipts": receipts is not None},
         batch_format="pyarrow",
         batch_size=batch_size,
         # A worker that dies is replaced, and its batch done again: the answer is the same.
         compute=ray.data.ActorPoolStrategy(size=workers),
     )
-    return write(pa.concat_tables(ray.get(table).cast(SCHEMA) for table in found.to_arrow_refs()), out)
+    answers = pa.concat_tables(ray.get(table).cast(ANSWER) for table in found.to_arrow_refs())
+    return write(answers, out, listing, arguments, receipts)
 
 
 if __name__ == "__main__":

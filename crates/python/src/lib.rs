@@ -5,6 +5,7 @@ mod detector;
 mod errors;
 mod image;
 mod interrupt;
+mod log;
 mod receipt;
 
 use pyo3::prelude::*;
@@ -21,6 +22,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NUMERICS_VERSION", retinanet::determinism::NUMERICS_VERSION)?;
     errors::add(module)?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
+    module.add_function(wrap_pyfunction!(log::write_log, module)?)?;
+    module.add_function(wrap_pyfunction!(log::is_a_log, module)?)?;
+    module.add_function(wrap_pyfunction!(log::verify_log, module)?)?;
+    module.add_class::<log::Listing>()?;
+    module.add_class::<log::LogLine>()?;
     module.add_class::<image::Image>()?;
     module.add_class::<detections::Detections>()?;
     module.add_class::<detector::Detector>()?;

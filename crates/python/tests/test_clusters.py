@@ -1,8 +1,10 @@
 """The examples on a local Ray cluster and with Daft: one file, whatever the workers. `test.sh --all` installs both."""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -45,11 +47,26 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, out, workers, batch_size, engine=ray_folder):
+def run(folder, out, workers, batch_size, engine=ray_folder, receipts=None):
     table = engine.detect_folder(
-        folder, out, workers=workers, batch_size=batch_size, weights=WEIGHTS, threads=1
+        folder, out, workers=workers, batch_size=batch_size, weights=WEIGHTS, threads=1, receipts=receipts
     )
     return table, out.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def batch(folder, tmp_path_factory):
+    """What the command says of the folder: its lines by name, the log's head, the log."""
+    out = tmp_path_factory.mktemp("batch")
+    results, log = out / "results.jsonl", out / "log.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-m", "retinanet", "batch", folder, "--weights", WEIGHTS, "--out", results, "--receipts", log],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3 and "1 of 12 images failed" in done.stderr, done
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    return {row["image"]: row for row in rows}, done.stdout.split()[0], log.read_bytes()
 
 
 def test_workers_and_batches_change_no_byte(folder, tmp_path):
@@ -62,7 +79,34 @@ def test_workers_and_batches_change_no_byte(folder, tmp_path):
         assert run(folder, tmp_path / f"{workers}-{batch_size}.parquet", workers, batch_size)[1] == expected
 
 
-def test_a_killed_worker_changes_no_byte(folder, tmp_path):
+def test_digests_from_python_ray_and_the_command_are_equal(folder, batch, detector, tmp_path):
+    commands, _, _ = batch
+    table, _ = run(folder, tmp_path / "found.parquet", 2, 4)
+    rows = table.to_pylist()
+    assert [row["path"] for row in rows] == list(commands)
+    for row in rows:
+        if row["error"]:
+            assert commands[row["path"]]["error"] == row["error"]
+            continue
+        assert row["digest"] == commands[row["path"]]["digest"] == detector(folder / row["path"]).digest
+
+
+def test_the_logs_head_is_that_of_the_command(folder, batch, tmp_path, capsys):
+    _, head, log = batch
+    expected = run(folder, tmp_path / "without.parquet", 2, 4)[1]
+    written = tmp_path / "log.jsonl"
+    for workers, batch_size in ((1, 1), (1, 16), (2, 4), (4, 1), (4, 16)):
+        out = tmp_path / f"{workers}-{batch_size}.parquet"
+        # The table does not depend on whether there is a log.
+        assert run(folder, out, workers, batch_size, receipts=written)[1] == expected
+        assert capsys.readouterr().out == f"{head}  {written}\n"
+        assert written.read_bytes() == log
+    done = subprocess.run([sys.executable, "-m", "retinanet", "verify", written, "--head", head], capture_output=True)
+    assert done.returncode == 0, done
+
+
+def test_a_killed_worker_changes_no_byte(folder, batch, tmp_path):
+    _, _, log = batch
     expected = run(folder, tmp_path / "whole.parquet", 2, 1)[1]
     killed = []
 
@@ -84,17 +128,20 @@ def test_a_killed_worker_changes_no_byte(folder, tmp_path):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = run(folder, tmp_path / "killed.parquet", 2, 1)[1]
+    found = run(folder, tmp_path / "killed.parquet", 2, 1, receipts=tmp_path / "log.jsonl")[1]
     killer.join()
     assert killed, "no worker was seen to be killed"
     assert found == expected
+    assert (tmp_path / "log.jsonl").read_bytes() == log
 
 
-def test_daft_writes_the_same_bytes(folder, tmp_path, monkeypatch):
+def test_daft_writes_the_same_bytes(folder, batch, tmp_path, monkeypatch):
     pytest.importorskip("daft", reason="daft is not installed: test.sh --all installs it")
     import daft_folder
 
     monkeypatch.delenv("PYTHONPATH", raising=False)
     expected = run(folder, tmp_path / "ray.parquet", 2, 4)[1]
     for workers, batch_size in ((1, 1), (2, 4), (2, 16)):
-        assert run(folder, tmp_path / f"daft-{workers}-{batch_size}.parquet", workers, batch_size, daft_folder)[1] == expected
+        out, log = tmp_path / f"daft-{workers}-{batch_size}.parquet", tmp_path / "log.jsonl"
+        assert run(folder, out, workers, batch_size, daft_folder, receipts=log)[1] == expected
+        assert log.read_bytes() == batch[2]

@@ -83,7 +83,7 @@ pub mod yolo;
 
 pub use bounding_box::BoundingBox;
 pub use detection::{Detection, Detections};
-pub use detector::{Detector, DetectorBuilder, DetectorError, StageTime, StageValues};
+pub use detector::{Detector, DetectorBuilder, DetectorError, Progress, StageTime, StageValues};
 pub use determinism::Determinism;
 pub use device::{DType, Device};
 pub use error::{Error, Result};

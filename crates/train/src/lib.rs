@@ -17,6 +17,7 @@
 //! | [`recipe`] | all that a run depends on, in one strict TOML file |
 //! | [`start`] | what a recipe's run begins with |
 //! | [`run`] | all of it: the steps, their record, and going on after any end |
+//! | [`verify`] | a run held against its log, by making steps again |
 //! | [`state`] | files of a run: its state, the model that came of it |
 //! | [`error`](mod@error) | what can go wrong |
 //!
@@ -44,5 +45,6 @@ pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod state;
+pub mod verify;
 
 pub use error::{Error, Result};

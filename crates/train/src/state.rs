@@ -125,11 +125,9 @@ impl TrainingState {
             return Err(invalid(reason).into());
         }
         if header.recipe != settings.recipe {
-            let reason = format!(
-                "it belongs to the recipe with the digest {:?}, not to {}; go on with the recipe as it was",
-                header.recipe, settings.recipe
-            );
-            return Err(invalid(reason).into());
+            let (path, theirs) = (path.to_owned(), header.recipe);
+            let ours = settings.recipe.clone();
+            return Err(StateError::OtherRecipe { path, theirs, ours }.into());
         }
         let config = RetinaNetConfig::from_json(&header.model)?;
         let places = places(&config, header.trainable_layers)?;

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use retinanet::image::DecodeLimits;
+use retinanet::image::{DecodeLimits, DecodeOptions, Image};
 use retinanet::receipt::Receipt;
 use retinanet::{Detector, DetectorBuilder, Result};
 use wasm_bindgen::prelude::*;
 
-use crate::answer;
+use crate::preview::Preview;
+use crate::watcher::Watcher;
+use crate::{answer, watcher};
 
 /// What an image may cost here: the module has 4 GiB of addresses, of which the network needs the most.
 fn limits() -> DecodeLimits {
     DecodeLimits {
         max_file_bytes: 64 << 20,
+        max_pixels: 50_000_000,
         max_memory_bytes: 512 << 20,
         ..DecodeLimits::default()
     }
@@ -52,16 +55,37 @@ impl WebDetector {
         answer::weights(&self.detector, &self.name)
     }
 
+    /// Tells `watcher.stage(name, share)` from now on how far a detection is; nobody, if it is undefined.
+    pub fn watch(watcher: Option<Watcher>) {
+        watcher::watch(watcher);
+    }
+
+    /// What an image may cost, as JSON: `maxFileBytes`, `maxPixels`.
+    pub fn limits() -> String {
+        answer::limits(&limits())
+    }
+
+    /// The picture in an image file of that name, no more than `longest` pixels long.
+    pub fn preview(
+        image: &[u8],
+        name: &str,
+        longest: usize,
+    ) -> std::result::Result<Preview, JsError> {
+        let options = DecodeOptions { limits: limits(), ..DecodeOptions::default() };
+        let image = shown(Image::decode_with(image, name, &options))?;
+        Ok(Preview::of(&image, longest))
+    }
+
     /// What is in an image file of that name: JSON of `imageSize` (height, width), `detections`, `digest`,
-    /// `stages` and `receipt`, which is the text of a receipt file.
+    /// `stages`, `receipt`, which is the text of a receipt file, and `record`, which is that of `detect --json`.
     pub fn detect(&self, image: &[u8], name: &str) -> std::result::Result<String, JsError> {
         let limits = limits();
         let receipt = Receipt::create_from_bytes_within(&self.detector, name, image, &limits);
-        shown(receipt.and_then(|receipt| answer::found(&receipt)))
+        shown(receipt.and_then(|receipt| answer::found(&receipt, name)))
     }
 
-    /// Detects again what a receipt says, in the image file of that name and with these weights: JSON of `same`
-    /// and `report`.
+    /// Detects again what a receipt says, in the image file of that name and with these weights: JSON of `same`,
+    /// `stages` (how many were compared), `differences` (`kind` and `text` of each) and `report`.
     pub fn verify(
         &self,
         receipt: &str,
@@ -77,5 +101,5 @@ impl WebDetector {
 }
 
 fn builder(name: &str, weights: &Arc<[u8]>) -> DetectorBuilder {
-    Detector::builder().weights_from_bytes(name, Arc::clone(weights))
+    Detector::builder().weights_from_bytes(name, Arc::clone(weights)).on_progress(watcher::tell)
 }

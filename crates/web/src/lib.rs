@@ -2,6 +2,8 @@
 
 mod answer;
 mod detector;
+mod preview;
+mod watcher;
 
 use wasm_bindgen::prelude::*;
 

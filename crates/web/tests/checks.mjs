@@ -1,4 +1,6 @@
 // What the module must answer, in Node and in browsers alike.
+import { configured, png, vast } from "./made.mjs";
+
 const PUBLISHED = "3e64663b9864d42758bd76b1f2b3469d2771e513bd6199366d6e80de2ab288c5";
 
 function equal(found, expected) {
@@ -65,6 +67,21 @@ export async function checks(Detector, read, log) {
         refuses(() => detector.detect(weights.subarray(0, 999), "no.png"), /no\.png/);
         refuses(() => new Detector(photo, "photo.png"), /photo\.png.*it is an image/);
         refuses(() => detector.verify("{}", photo, "astronaut.png"), /no receipt/);
+    });
+    check("sizes that 32 bits cannot hold are refused, and so is what memory cannot", () => {
+        for (const [name, file] of Object.entries(vast)) {
+            refuses(() => detector.detect(file, name), new RegExp(`${name}.*(limit|damaged|not supported)`));
+        }
+        refuses(() => detector.detect(png(30_000, 20_000), "vast.png"), /30000 x 20000 .*limit of 50000000 pixels/);
+        const withTransform = (transform) =>
+            new Detector(configured(weights, (config) => Object.assign(config.transform, transform)), "made.safetensors");
+        refuses(() => withTransform({ min_size: 2 ** 40 }), /made\.safetensors/);
+        const sizes = [[5824, /no memory for \d+ more values/], [0xffffffff, /more than 67108864 pixels/]];
+        for (const [size, words] of sizes) {
+            const vaster = withTransform({ min_size: size, max_size: size });
+            refuses(() => vaster.detect(photo, "astronaut.png"), words);
+            vaster.free();
+        }
     });
     check("after a refusal the answer is the same", () => {
         equal(JSON.parse(detector.detect(photo, "astronaut.png")).digest, PUBLISHED);

@@ -1,5 +1,6 @@
 //! `retinanet train`.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -7,16 +8,17 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use retinanet_train::recipe::Recipe;
-use retinanet_train::run::{Event, Reduce, Run, RunFolder, RunOptions, RunSummary, agree};
+use retinanet_train::run::{Curves, Event, Reduce, Run, RunFolder, RunOptions, RunSummary, agree};
 use serde::Serialize;
 
 use crate::detect_options::fetch_options;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::inputs::refuse_url_or_stdin;
 use crate::interrupt;
-use crate::output::{print, print_line};
+use crate::output::{print, print_line, write_text};
 use crate::progress::Progress;
 use crate::ranks::Ranks;
+use crate::svg::training_file;
 use crate::text::printable;
 use crate::voice::{detail, notice};
 
@@ -77,7 +79,7 @@ const EXAMPLES: &str = "Examples:
 
 Ctrl-C finishes the step, saves and ends; a second one ends at once.
 
-Exit codes: 0 done, 2 usage, 3 the recipe, the data or the run could not be used; 130 stopped by Ctrl-C";
+Exit codes: 0 done, 1 the run's log was changed, 2 usage, 3 the recipe, the data or the run could not be used; 130 stopped by Ctrl-C";
 
 /// How many pictures a preview has.
 const PREVIEW: u64 = 16;
@@ -87,8 +89,8 @@ const PREVIEW: u64 = 16;
 struct Report<'a> {
     step: u64,
     complete: bool,
-    model: &'a Path,
-    log: &'a Path,
+    model: Cow<'a, str>,
+    log: Cow<'a, str>,
     head: String,
     weights: String,
 }
@@ -139,9 +141,7 @@ fn read(
     threads: Option<NonZeroUsize>,
     ranks: &Ranks,
 ) -> Outcome<(Recipe, String, RunOptions)> {
-    let recipe = Recipe::open(path)?;
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::bad_input(format!("cannot read {path:?}: {error}")))?;
+    let (recipe, text) = Recipe::read(path)?;
     // Of several ranks each has as many CPUs as threads.
     let few = threads.filter(|_| ranks.count() > 1).map(|threads| threads.get().min(2));
     let workers = args.workers.or(few);
@@ -168,13 +168,20 @@ fn train(
     let mut run = Run::open(recipe, text, out, options, reduce)?;
     let (total, done) = (run.recipe().run.steps, run.state().step);
     let until = args.steps.map_or(total, |steps| steps.min(total));
-    let ended = |step| if step < until { Exit::Interrupted } else { Exit::Done };
+    // Any rank may have been asked to stop.
+    let ended = |summary: &RunSummary, stopped: bool| {
+        let early = stopped || summary.step < until || until == total;
+        if early && !summary.complete { Exit::Interrupted } else { Exit::Done }
+    };
     if !writes {
         let stopped = interrupt::finish_first();
         let summary = run.advance(args.steps, &mut |_| flow(stopped()))?;
-        return Ok(ended(summary.step));
+        return Ok(ended(&summary, stopped()));
     }
     say_what_is_trained(&run);
+    if until < done {
+        notice(&format!("the run has made {done} steps already; none is made"));
+    }
     let mut bar = Progress::new(until, "steps");
     bar.skip(done);
     let stopped = interrupt::finish_first();
@@ -204,16 +211,24 @@ fn train(
         flow(stopped())
     });
     drop(bar);
+    // Of a run that failed, too: it shows how the losses went.
+    let drawn = draw(run.folder());
     let summary = summary?;
+    drawn?;
     conclude(args, run.folder(), &summary)?;
-    let ended = ended(summary.step);
-    if ended == Exit::Interrupted {
+    if !summary.complete {
         notice(&format!(
             "stopped after step {} of {total}; the same command with --resume goes on",
             summary.step
         ));
     }
-    Ok(ended)
+    Ok(ended(&summary, stopped()))
+}
+
+/// Draws the losses, the learning rate and the scores.
+fn draw(folder: &RunFolder) -> Outcome<()> {
+    let curves = Curves::read(&folder.metrics())?;
+    write_text(&folder.curves(), &training_file(&curves))
 }
 
 fn flow(stopped: bool) -> ControlFlow<()> {
@@ -246,7 +261,9 @@ fn conclude(args: &Args, folder: &RunFolder, summary: &RunSummary) -> Outcome<()
     let (head, weights) = (summary.head.to_string(), summary.weights.to_string());
     if args.json {
         let RunSummary { step, complete, .. } = *summary;
-        let report = Report { step, complete, model: &model, log: &log, head, weights };
+        // Of a path, JSON holds what is text.
+        let [model, log] = [&model, &log].map(|path| path.to_string_lossy());
+        let report = Report { step, complete, model, log, head, weights };
         let json = serde_json::to_string(&report).expect("a report has string keys only");
         return print(&(json + "\n"));
     }

@@ -71,6 +71,7 @@ fn has_type(says: &Value, value: &Value) -> bool {
         "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
         "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
         other => panic!("unknown type {other}"),
     };
     says.as_array().map_or_else(|| one(says), |names| names.iter().any(one))

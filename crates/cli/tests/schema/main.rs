@@ -1,6 +1,9 @@
 //! The schemas in `docs/schema` describe what the command really writes, and nothing else.
 
 mod checker;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../train/scene.rs"]
+mod scene;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,12 +97,54 @@ fn what_eval_writes_fits_its_schemas() {
 }
 
 #[test]
+fn what_train_and_verify_write_fits_their_schemas() {
+    let scene = scene::Scene::new();
+    let run = "steps = 2\nbatch = 2\nevaluate_every = 1\ncheckpoint_every = 1";
+    let settings = scene::Settings { optimiser: scene::ADAM, run, validated: true };
+    scene.recipe("recipe.toml", &settings);
+    let output = scene.train_command("recipe.toml", "run", &["--json"]).output().unwrap();
+    scene::exits(&output, 0);
+    fits(&schema("train"), &serde_json::from_slice(&output.stdout).unwrap());
+    let lines = scene.log("run");
+    assert_eq!(lines.len(), 6, "a header, two steps, two evaluations, an end");
+    for line in &lines {
+        fits(&schema("training-log-line"), line);
+    }
+    let verdict = |code: i32| {
+        let output = scene.run(&["verify", "run", "--json", "-"]);
+        scene::exits(&output, code);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    fits(&schema("verify-run"), &verdict(0));
+    let mut changed = lines.clone();
+    changed[1]["step"]["classification"] = json!(0.5);
+    scene.write_log("run", &changed);
+    let different = verdict(1);
+    fits(&schema("verify-run"), &different);
+    let mut other = different;
+    other["difference"]["parts"][0]["more"] = json!(1);
+    check(&schema("verify-run"), &other).unwrap_err();
+    let log = String::from_utf8(scene.read("run/log.jsonl")).unwrap();
+    scene.write("run/log.jsonl", log.replacen("\"foreground\":", "\"foreground\":1", 1));
+    fits(&schema("verify-run"), &verdict(1));
+}
+
+#[test]
 fn every_schema_is_tested_here() {
     let mut names: Vec<String> = fs::read_dir(repository().join("docs/schema"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let tested = ["batch-line", "coco-results", "curves", "detect", "eval"];
+    let tested = [
+        "batch-line",
+        "coco-results",
+        "curves",
+        "detect",
+        "eval",
+        "train",
+        "training-log-line",
+        "verify-run",
+    ];
     assert_eq!(names, tested.map(|name| format!("{name}.schema.json")));
 }

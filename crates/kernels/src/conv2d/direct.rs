@@ -57,6 +57,8 @@ impl Kernel for Rows<'_> {
                 (14, _) => self.strided::<S, 14, 2>(s, chunk, 2),
                 (12, _) => self.strided::<S, 12, 2>(s, chunk, 2),
                 (9, _) => self.strided::<S, 9, 2>(s, chunk, 2),
+                _ if S::TILE_PIXELS == 8 && blocks == 1 => self.strided::<S, 8, 1>(s, chunk, 1),
+                _ if S::TILE_PIXELS == 8 => self.strided::<S, 8, 2>(s, chunk, 2),
                 _ if S::TILE_PIXELS == 3 => self.strided::<S, 3, 1>(s, chunk, blocks.min(2)),
                 _ => self.strided::<S, 6, 1>(s, chunk, blocks.min(2)),
             }

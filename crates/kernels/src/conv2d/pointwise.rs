@@ -113,6 +113,8 @@ impl Kernel for Panel<'_> {
                 match (S::TILE_PIXELS, blocks) {
                     (14, 1) => self.chunk::<S, 14, 1>(s, chunk, 1, k_range.clone()),
                     (14, _) => self.chunk::<S, 14, 2>(s, chunk, 2, k_range.clone()),
+                    (8, 1) => self.chunk::<S, 8, 1>(s, chunk, 1, k_range.clone()),
+                    (8, _) => self.chunk::<S, 8, 2>(s, chunk, 2, k_range.clone()),
                     (3, _) => self.chunk::<S, 3, 1>(s, chunk, blocks.min(2), k_range.clone()),
                     _ => self.chunk::<S, 6, 1>(s, chunk, blocks.min(2), k_range.clone()),
                 }

@@ -28,6 +28,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// More memory than there is, or than an address can reach.
+    #[error(
+        "there is no memory for {values} more values of 4 bytes: take a smaller image, fewer images together, or a configuration with smaller inputs (`min_size`, `max_size`)"
+    )]
+    Memory {
+        /// How many were to be kept.
+        values: usize,
+    },
     /// A CPU level was asked for that this machine does not have.
     #[error(
         "CPU level `{asked}` is not available here (this machine has: {available}); unset RETINANET_CPU_LEVEL or choose one of these"

@@ -1,7 +1,8 @@
 //! The register tile's walk over blocks of sixteen channels, for products of f32 and of pairs alike.
 
+use super::deferred::chains;
 use super::{CHUNK, add_products};
-use crate::simd::{Arithmetic, LANES, Simd};
+use crate::simd::{Arithmetic, LANES, Pair, Simd};
 
 /// What the channels of a block are multiplied in: one at a time, or two.
 pub(crate) trait BlockProducts: Copy {
@@ -77,6 +78,14 @@ pub(crate) unsafe fn accumulate_blocks<A: BlockProducts, const P: usize, const N
     weights: *const f32,
     ahead: usize,
 ) {
+    if A::S::EMULATED {
+        let place = |k: usize| input.wrapping_add(k / LANES * stride + k % LANES);
+        // SAFETY: promised by the caller. An emulated level multiplies one channel at a time.
+        unsafe {
+            chains::<Pair, A::S, P, N>(products.simd(), acc, place, A::PLACES, channels, weights);
+        }
+        return;
+    }
     // The accumulators live in a local so that the compiler keeps them in registers.
     let mut local = *acc;
     let mut w = weights;

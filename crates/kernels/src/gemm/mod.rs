@@ -12,17 +12,20 @@
 #![allow(clippy::needless_range_loop, clippy::manual_map)]
 
 mod blocks;
+mod chunk;
+mod deferred;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pairs;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use blocks::{BlockProducts, Sums, accumulate_blocks};
+pub(crate) use chunk::CHUNK;
 
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::parallel;
-use crate::simd::{LANES, Simd};
-
-/// Output channels that lie side by side in packed weights.
-pub(crate) const CHUNK: usize = 2 * LANES;
+use crate::simd::{LANES, Pair, Simd};
+use deferred::chains;
 
 /// How far ahead of their use weights are asked for: 4 KiB.
 const AHEAD: usize = 1024;
@@ -132,6 +135,12 @@ pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const N: usize, const S
     weights: *const f32,
 ) {
     let step = if STEP == 0 { step } else { STEP };
+    if S::EMULATED {
+        let place = |k: usize| input.wrapping_add(offsets[k] as usize);
+        // SAFETY: promised by the caller.
+        unsafe { chains::<Pair, S, P, N>(s, acc, place, step, offsets.len(), weights) };
+        return;
+    }
     // The accumulators live in a local so that the compiler keeps them in registers.
     let mut local = *acc;
     let mut w = weights;

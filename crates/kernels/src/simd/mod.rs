@@ -11,6 +11,7 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod doubles;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
 mod relaxed;
@@ -23,6 +24,9 @@ pub(crate) use avx512::Avx512;
 pub use bf16::Bf16;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{PairKernel, Pairs};
+#[cfg(test)]
+pub(crate) use doubles::array::Array;
+pub(crate) use doubles::{Doubles, Pair};
 pub(crate) use portable::Portable;
 pub use portable::fma;
 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
@@ -80,6 +84,8 @@ impl Arithmetic for Scalar {
 pub(crate) trait Simd: Arithmetic {
     /// How many pixels a register tile of the matrix kernels holds.
     const TILE_PIXELS: usize;
+    /// Whether there is no instruction for `fma`, so that long chains are better done in `f64`.
+    const EMULATED: bool = false;
 
     /// # Safety
     /// `p` points to 16 readable values (any alignment).

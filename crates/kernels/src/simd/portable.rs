@@ -133,7 +133,8 @@ impl Arithmetic for Portable {
 }
 
 impl Simd for Portable {
-    const TILE_PIXELS: usize = 6;
+    const TILE_PIXELS: usize = if Self::EMULATED { 8 } else { 6 };
+    const EMULATED: bool = cfg!(not(any(target_feature = "fma", target_arch = "aarch64")));
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Lanes {

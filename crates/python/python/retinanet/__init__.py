@@ -12,6 +12,7 @@
 from ._detections import Detections
 from ._detector import Detector, Determinism, Weights, retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 from ._images import ImageLike
+from ._logs import Listing, LogLine, LogSummary, write_log
 from ._native import (
     NUMERICS_VERSION,
     DeterminismError,
@@ -30,6 +31,9 @@ __all__ = [
     "DeterminismError",
     "ImageLike",
     "ImageReadError",
+    "Listing",
+    "LogLine",
+    "LogSummary",
     "Receipt",
     "RetinaNetError",
     "Verification",
@@ -39,4 +43,5 @@ __all__ = [
     "retinanet_resnet50_fpn",
     "retinanet_resnet50_fpn_v2",
     "verify",
+    "write_log",
 ]

@@ -30,7 +30,7 @@ def native(image: ImageLike) -> Image:
         return from_array(image)
     if hasattr(image, "convert") and hasattr(image, "getbands"):
         # PIL says "Operation on closed image" where it is closed.
-        return from_array(np.asarray(image.convert("RGB")))
+        return from_array(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
     raise TypeError(
         f"an image must be a path, a PIL image or a numpy array of shape (height, width, 3) and dtype "
         f"uint8, not {_described(image)}"

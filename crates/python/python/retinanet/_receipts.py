@@ -60,6 +60,21 @@ class Receipt:
         return Detections(self._native.detections())
 
 
-def verify(receipt: str | os.PathLike[str], image: str | os.PathLike[str] | None = None) -> Verification:
-    """Opens a receipt and runs it again here."""
-    return Receipt.open(receipt).verify(image)
+def verify(
+    record: str | os.PathLike[str],
+    image: str | os.PathLike[str] | None = None,
+    *,
+    images: str | os.PathLike[str] | None = None,
+    head: str | None = None,
+) -> Verification:
+    """Runs a receipt, or every image of a log, again here and compares each bit.
+
+    `image` says where a receipt's image is now, `images` the folder in which a log's names start, if they were moved.
+    A log may be compared with a `head` that was published before. A log whose chain does not hold is a verdict, too.
+    """
+    path = os.fspath(record)
+    if images is None and head is None and not _native.is_log(path):
+        return Receipt.open(path).verify(image)
+    if image is not None:
+        raise ValueError("image is where a receipt's image is; of a log's, say images=FOLDER")
+    return Verification(*_native.verify_log(path, None if images is None else os.fspath(images), head))

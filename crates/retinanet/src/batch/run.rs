@@ -16,7 +16,6 @@ use crate::data::{Listing, Loader, LoaderConfig, Shard};
 use crate::detection::Detections;
 use crate::detector::PIXELS_TOGETHER;
 use crate::determinism::StageDigests;
-use crate::error::DeterminismError;
 use crate::evidence::{self, FileRecord, LogHeader, LogLine, LogSummary, LogWriter};
 use crate::image::{DecodeLimits, DecodeOptions, Image};
 use crate::{Detector, Error, Result};
@@ -345,7 +344,7 @@ impl<'a> Batch<'a> {
     fn answers(&self, images: &[&Image]) -> Result<Vec<Result<Traced, String>>> {
         let settle = |answer: Result<Traced>| match answer {
             Ok(found) => Ok(Ok(found)),
-            Err(error) if is_about_an_image(&error) => Ok(Err(error.to_string())),
+            Err(error) if error.is_about_an_image() => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         };
         if self.config.receipts.is_some() {
@@ -355,7 +354,7 @@ impl<'a> Batch<'a> {
         }
         match self.detector.detect_batch(images) {
             Ok(found) => Ok(found.into_iter().map(|found| Ok((found, None))).collect()),
-            Err(error) if is_about_an_image(&error) => {
+            Err(error) if error.is_about_an_image() => {
                 let alone = |image: &&Image| Ok((self.detector.detect(image)?, None));
                 images.iter().map(alone).map(settle).collect()
             }
@@ -460,12 +459,9 @@ impl Answered {
     /// Its line in a log.
     fn logged(&self, name: &str) -> LogLine {
         let answer = match &self.result {
-            Ok((image, (found, Some(stages)))) => Ok(evidence::Answered {
-                width: image.width(),
-                height: image.height(),
-                detections: found.len(),
-                stages: stages.clone(),
-            }),
+            Ok((image, (found, Some(stages)))) => {
+                Ok(evidence::Answered::of(image, found, stages.clone()))
+            }
             Ok((_, (_, None))) => unreachable!("with a log, every answer is traced"),
             Err(error) => Err(error.clone()),
         };
@@ -476,15 +472,4 @@ impl Answered {
 /// A file's size; none where there is no file.
 fn length_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-/// Whether a failure belongs to the image, so that the others go on.
-fn is_about_an_image(error: &Error) -> bool {
-    let of_a_stage =
-        |error: &DeterminismError| matches!(error, DeterminismError::NotANumber { .. });
-    match error {
-        Error::Image(_) | Error::Postprocess(_) => true,
-        Error::Determinism(error) => of_a_stage(error),
-        _ => false,
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::engine::Engine;
 use super::pool::Pool;
+use super::progress::{Listener, Progress};
 use super::source::{Described, GivenWeights, Loaded, Source, check_categories};
 use super::{Detector, DetectorError};
 use crate::Result;
@@ -27,6 +28,7 @@ pub struct DetectorBuilder {
     score_threshold: Option<f64>,
     threads: Option<usize>,
     level: Option<Level>,
+    listener: Option<Listener>,
     #[cfg(feature = "cuda")]
     gpu: Option<retinanet_kernels::cuda::Gpu>,
     #[cfg(feature = "cudnn")]
@@ -160,6 +162,13 @@ impl DetectorBuilder {
     /// or what `RETINANET_CPU_LEVEL` names.
     pub fn level(mut self, level: Level) -> Self {
         self.level = Some(level);
+        self
+    }
+
+    /// Tells `told`, on the thread that computes, how far the network is, as soon as a stage is done (on a GPU: asked
+    /// for). The answer does not depend on it.
+    pub fn on_progress(mut self, told: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Listener::new(told));
         self
     }
 
@@ -413,6 +422,7 @@ impl DetectorBuilder {
             device: self.device,
             pool,
             engine,
+            listener: self.listener,
             gpu,
             weights: None,
             weights_sha256: None,

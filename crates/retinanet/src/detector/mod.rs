@@ -8,6 +8,7 @@ mod cudnn;
 mod engine;
 mod pool;
 mod profile;
+mod progress;
 mod source;
 mod tiled;
 mod trace;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use crate::error::DetectorError;
 pub use builder::DetectorBuilder;
 pub use profile::StageTime;
+pub use progress::Progress;
 
 use crate::Result;
 use crate::detection::Detections;
@@ -27,12 +29,13 @@ use crate::device::Device;
 use crate::image::Image;
 use crate::labels::Categories;
 use crate::model::RetinaNet;
-use crate::model::plan::NoObserver;
+use crate::model::plan::{NoObserver, Observer};
 use crate::ops::Level;
 use crate::postprocess::ScoredBox;
 use crate::weights::LoadReport;
 use engine::Engine;
 use pool::Pool;
+use progress::{Listener, Telling};
 pub(crate) use source::GivenWeights;
 pub use trace::StageValues;
 use trace::Trace;
@@ -65,6 +68,7 @@ pub struct Detector {
     device: Device,
     pool: Pool,
     engine: Engine,
+    listener: Option<Listener>,
     /// The GPU's name and driver.
     gpu: Option<String>,
     /// As they were given: a name or a path.
@@ -86,7 +90,7 @@ impl Detector {
     /// network answers something that is not a number.
     pub fn detect(&self, image: &Image) -> Result<Detections> {
         self.pool.install(|| {
-            let boxes = self.engine.boxes(&self.model, &[image], &mut NoObserver)?.concat();
+            let boxes = self.boxes(&[image], &mut NoObserver)?.concat();
             self.name(image, &boxes)
         })
     }
@@ -103,9 +107,7 @@ impl Detector {
             while !rest.is_empty() {
                 let (group, after) = rest.split_at(self.group_length(rest)?);
                 let group: Vec<&Image> = group.iter().map(Borrow::borrow).collect();
-                for (image, boxes) in
-                    group.iter().zip(self.engine.boxes(&self.model, &group, &mut NoObserver)?)
-                {
+                for (image, boxes) in group.iter().zip(self.boxes(&group, &mut NoObserver)?) {
                     all.push(self.name(image, &boxes)?);
                 }
                 rest = after;
@@ -124,7 +126,7 @@ impl Detector {
             let mut trace = Trace::default();
             let size = [image.height(), image.width(), 3];
             trace.stages.push("decoded", digest_u8("decoded", &size, image.as_rgb8())?)?;
-            let boxes = self.engine.boxes(&self.model, &[image], &mut trace)?.concat();
+            let boxes = self.boxes(&[image], &mut trace)?.concat();
             let detections = self.name(image, &boxes)?;
             trace.stages.push("detections", detections.digest()?)?;
             Ok((detections, trace.stages))
@@ -139,7 +141,7 @@ impl Detector {
     pub fn stage_values(&self, image: &Image) -> Result<Vec<StageValues>> {
         self.pool.install(|| {
             let mut stages = Vec::new();
-            self.engine.boxes(&self.model, &[image], &mut stages)?;
+            self.boxes(&[image], &mut stages)?;
             Ok(stages)
         })
     }
@@ -196,6 +198,17 @@ impl Detector {
             }
         }
         Ok(images.len())
+    }
+
+    /// What the engine finds; whoever wants to know is told how far it is.
+    fn boxes(&self, images: &[&Image], observer: &mut dyn Observer) -> Result<Vec<Vec<ScoredBox>>> {
+        match &self.listener {
+            None => self.engine.boxes(&self.model, images, observer),
+            Some(listener) => {
+                let mut telling = Telling::new(listener, observer, &self.model, images)?;
+                self.engine.boxes(&self.model, images, &mut telling)
+            }
+        }
     }
 
     fn name(&self, image: &Image, boxes: &[ScoredBox]) -> Result<Detections> {

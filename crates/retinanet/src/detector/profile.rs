@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Detector;
 use super::engine::{Engine, with_workspace};
+use super::{Detector, DetectorError};
 use crate::Result;
 #[cfg(feature = "cudnn")]
 use crate::model::plan::OnCudnn;
@@ -29,10 +29,15 @@ struct Stopwatch {
     stages: Vec<StageTime>,
 }
 
+/// The time, where there is a clock: WebAssembly has none of its own, and asking for it would end the program.
+fn now() -> Result<Instant, DetectorError> {
+    if cfg!(target_family = "wasm") { Err(DetectorError::NoClock) } else { Ok(Instant::now()) }
+}
+
 impl Observer for Stopwatch {
     fn stage(&mut self, stage: &str, maps: &[&dyn FeatureMap]) -> Result<()> {
         maps.iter().try_for_each(|map| map.wait())?;
-        let now = Instant::now();
+        let now = now()?;
         if stage != "input" {
             let (stage, time) = (stage.to_owned(), now - self.last);
             self.stages.push(StageTime { stage, time, multiply_adds: 0 });
@@ -47,11 +52,11 @@ impl Detector {
     /// (height, width), and times its stages. The canvases hold a fixed pattern of small numbers.
     ///
     /// # Errors
-    /// The canvas is too small for the network, or too large to allocate.
+    /// The canvas is too small for the network, or too large to allocate; [`DetectorError::NoClock`].
     pub fn profile_network(&self, size: [usize; 2], images: usize) -> Result<Vec<StageTime>> {
         let mut stages = Vec::new();
         self.on_pattern(size, images, |network| {
-            let mut watch = Stopwatch { last: Instant::now(), stages: Vec::new() };
+            let mut watch = Stopwatch { last: now()?, stages: Vec::new() };
             network(&mut watch)?;
             stages = watch.stages;
             Ok(())
@@ -77,7 +82,7 @@ impl Detector {
         let mut times = Vec::with_capacity(runs);
         self.on_pattern(size, images, |network| {
             for _ in 0..runs {
-                let start = Instant::now();
+                let start = now()?;
                 network(&mut NoObserver)?;
                 times.push(start.elapsed());
             }
@@ -97,14 +102,14 @@ impl Detector {
         let values = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
         let values =
             values.filter(|n| *n <= 3 * crate::image::MAX_INPUT_PIXELS).ok_or_else(|| {
-                super::DetectorError::Setting {
+                DetectorError::Setting {
                     setting: "canvas size",
                     value: format!("{size:?}"),
                     needs: "expected a height and width that the network could be given",
                 }
             })?;
         let canvas: Vec<f32> =
-            (0..values).map(|i| (i * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
+            (0..values).map(|i| (i % 1009 * 7919 % 1009) as f32 / 504.5 - 1.0).collect();
         self.pool.install(|| match &self.engine {
             Engine::Cpu(workspaces) => with_workspace(workspaces, |workspace| {
                 let canvases = vec![Canvas { data: &canvas, size }; images];

@@ -180,7 +180,7 @@ impl Detector {
         let images = columns.iter().map(cut).collect::<Result<Vec<Image>>>()?;
         let all = self.pool.install(|| {
             let group: Vec<&Image> = images.iter().collect();
-            self.engine.boxes(&self.model, &group, &mut NoObserver)
+            self.boxes(&group, &mut NoObserver)
         })?;
         let named =
             images.iter().zip(all).map(|(image, boxes)| Ok((self.name(image, &boxes)?, boxes)));

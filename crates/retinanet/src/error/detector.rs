@@ -84,6 +84,9 @@ pub enum DetectorError {
         /// The format.
         dtype: &'static str,
     },
+    /// Times are asked for on a target without a clock.
+    #[error("WebAssembly has no clock here: measure around the call, in the program that makes it")]
+    NoClock,
     /// The threads could not be started.
     #[error("{threads} threads could not be started: {reason}")]
     Threads {

@@ -48,6 +48,22 @@ pub enum EvidenceError {
         /// Whether the last line is incomplete.
         torn: bool,
     },
+    /// A text is no line that was made elsewhere.
+    #[error("this is no line for a log: {reason}; give it as the worker that made it wrote it")]
+    NotALine {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A line that was made elsewhere cannot be part of the log.
+    #[error("line {line} cannot be part of the log {path:?}: {reason}")]
+    Unfit {
+        /// The log.
+        path: PathBuf,
+        /// The line that it would be, from 1.
+        line: usize,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
     /// The log's head is not the one that was expected.
     #[error(
         "the head of the log {path:?} is {found}, expected {expected}: it is another log, or one that was written anew"

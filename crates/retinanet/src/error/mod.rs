@@ -97,6 +97,19 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+impl Error {
+    /// Whether a failure belongs to the image, so that other images can be gone on with.
+    pub(crate) fn is_about_an_image(&self) -> bool {
+        let of_a_stage =
+            |error: &DeterminismError| matches!(error, DeterminismError::NotANumber { .. });
+        match self {
+            Self::Image(_) | Self::Postprocess(_) => true,
+            Self::Determinism(error) => of_a_stage(error),
+            _ => false,
+        }
+    }
+}
+
 impl From<retinanet_checkpoint::Error> for Error {
     fn from(error: retinanet_checkpoint::Error) -> Self {
         use retinanet_checkpoint::Error as File;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::EvidenceError;
+use super::place::hash_line;
 use crate::Result;
-use crate::data::{Listing, Shard};
+use crate::data::{ListDigest, Listing, Shard};
 use crate::detector::Detector;
 use crate::determinism::{Digest, Mode, Versions};
 use crate::error::DeterminismError;
@@ -48,14 +49,32 @@ impl LogHeader {
     /// # Errors
     /// [`DeterminismError::ReceiptWithoutWeights`] for a detector made of a model.
     pub(crate) fn of(detector: &Detector, listing: &Listing, shard: Shard) -> Result<Self> {
+        Self::of_list(detector, listing.len(), listing.digest(), shard)
+    }
+
+    /// The digest of what a detector decides about the lines: all but the list and the share of it.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(super) fn made_with(detector: &Detector) -> Result<Digest> {
+        let no_list = ListDigest::new().finish();
+        Ok(hash_line(&Self::of_list(detector, 0, no_list, Shard::default())?.to_line()))
+    }
+
+    fn of_list(
+        detector: &Detector,
+        images: usize,
+        list_sha256: Digest,
+        shard: Shard,
+    ) -> Result<Self> {
         let environment = detector.environment();
         // In fast mode, or with pinned cuDNN.
         let bits_differ = !environment.problems.is_empty();
         Ok(Self {
             format: FORMAT.to_owned(),
             version: VERSION,
-            images: listing.len(),
-            list_sha256: listing.digest(),
+            images,
+            list_sha256,
             shard: shard.to_string(),
             versions: environment.versions,
             mode: environment.mode,

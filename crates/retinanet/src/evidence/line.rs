@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detection::Detections;
 use crate::determinism::{Digest, StageDigests};
+use crate::image::Image;
 
 /// The most bytes of a line.
 pub(super) const MAX_LINE: u64 = 16 << 20;
@@ -34,8 +36,16 @@ pub struct Answered {
     pub stages: StageDigests,
 }
 
+impl Answered {
+    /// What was found in a picture, and the stages on the way.
+    pub(crate) fn of(image: &Image, found: &Detections, stages: StageDigests) -> Self {
+        Self { width: image.width(), height: image.height(), detections: found.len(), stages }
+    }
+}
+
 /// One image of a log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LogLine {
     /// Its name in the list.

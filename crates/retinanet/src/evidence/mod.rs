@@ -19,6 +19,9 @@
 //! [`merge`] checks each, takes the lines in the order of the list and chains them anew, so that the log, and the head,
 //! are those of an unsharded run. Where the pictures and weights lay is kept beside it (`LOG.where.json`), as a hint.
 //!
+//! Lines can also be made one by one, anywhere, and be put together later: a worker of a cluster answers a
+//! [`LooseLine`], and [`assemble`] writes the log. It, too, is the one that a single run would have written.
+//!
 //! # What is found, and by what
 //!
 //! [`Log::open`] finds a line that was removed, added, altered, moved or cut, by the chain, the count and the list's
@@ -48,12 +51,15 @@
 //! # Ok::<(), retinanet::Error>(())
 //! ```
 
+mod assemble;
+mod chain;
 mod difference;
 mod file;
 mod header;
 mod kept;
 mod line;
 mod lines;
+mod loose;
 mod merge;
 mod place;
 mod rerun;
@@ -66,10 +72,12 @@ mod whereabouts;
 mod writer;
 
 pub use crate::error::EvidenceError;
+pub use assemble::assemble;
 pub(crate) use difference::first_difference;
 pub(crate) use file::open_on_record;
 pub use header::LogHeader;
 pub use line::{Answered, FileRecord, LogLine};
+pub use loose::LooseLine;
 pub use merge::merge;
 pub use rerun::{RerunConfig, RerunProgress};
 pub use sample::Sample;

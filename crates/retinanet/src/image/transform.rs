@@ -1,7 +1,7 @@
 //! A picture to the network's input: normalise, resize, pad; the sizes are kept for the way back.
 
 use retinanet_kernels::resize::{Normalisation, ResizeSpec, resize_normalised};
-use retinanet_kernels::with_ieee;
+use retinanet_kernels::{with_ieee, zeros};
 use serde::{Deserialize, Serialize};
 
 use super::{Image, ImageError};
@@ -148,7 +148,7 @@ impl TransformConfig {
         let (resized, padded) = self.output_sizes(original[0], original[1])?;
         let spec = ResizeSpec::new(original, resized, padded)?;
         let normalisation = Normalisation::new(self.image_mean, self.image_std)?;
-        let mut data = vec![0.0; spec.output_len()];
+        let mut data = zeros(spec.output_len())?;
         resize_normalised(&spec, &normalisation, image.as_rgb8(), &mut data)?;
         Ok(Transformed { data, original, resized, padded })
     }

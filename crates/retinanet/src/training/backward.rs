@@ -38,7 +38,7 @@ impl<'a> Backward<'a> {
     pub(super) fn start(&mut self, outputs: &[Node], mut list: &[f32]) -> Result<()> {
         for output in outputs {
             let Place { gradient, shape } = output.place();
-            let mut map = self.workspace.take(shape);
+            let mut map = self.workspace.take(shape)?;
             list = outputs::to_map(list, &mut map.as_mut()?);
             match gradient {
                 Some(place) => self.maps[place] = Some(map),
@@ -70,7 +70,7 @@ impl<'a> Backward<'a> {
                 }
                 Record::MaxPool { spec, input: (place, input), output } => {
                     let Some(gradient) = self.take(output) else { continue };
-                    let mut by_input = self.workspace.take(place.shape);
+                    let mut by_input = self.workspace.take(place.shape)?;
                     pool::max_pool2d_backward(
                         self.layers.level,
                         &spec,
@@ -91,7 +91,7 @@ impl<'a> Backward<'a> {
                 Record::UpsampleAdd { coarser, finer, output } => {
                     let Some(gradient) = self.take(output) else { continue };
                     if coarser.gradient.is_some() {
-                        let mut by_coarser = self.workspace.take(coarser.shape);
+                        let mut by_coarser = self.workspace.take(coarser.shape)?;
                         upsample::upsample_nearest_backward(
                             self.layers.level,
                             gradient.as_ref()?,
@@ -121,7 +121,7 @@ impl<'a> Backward<'a> {
             maps.push(match map {
                 Some(map) => map,
                 None => {
-                    let mut zeros = self.workspace.take(place.shape);
+                    let mut zeros = self.workspace.take(place.shape)?;
                     zeros.as_mut()?.data().fill(0.0);
                     zeros
                 }
@@ -155,7 +155,7 @@ impl<'a> Backward<'a> {
         if place.gradient.is_none() {
             return Ok(());
         }
-        let mut copy = self.workspace.take(place.shape);
+        let mut copy = self.workspace.take(place.shape)?;
         copy.as_mut()?.data().copy_from_slice(gradient.as_ref()?.data());
         self.add(place, copy)
     }
@@ -222,7 +222,7 @@ impl<'a> Backward<'a> {
         // What is there already goes through the kernel as its residual.
         let mut by_inputs = Vec::with_capacity(inputs.len());
         for input in inputs {
-            by_inputs.push((self.take(*input), self.workspace.take(input.shape)));
+            by_inputs.push((self.take(*input), self.workspace.take(input.shape)?));
         }
         let mut items = Vec::with_capacity(inputs.len());
         for ((before, output), gradient) in by_inputs.iter_mut().zip(gradients) {

@@ -187,7 +187,7 @@ impl Backend for Tape<'_> {
             self.layers.trains(norm.name()) || maps.iter().any(|node| node.gradient.is_some());
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for node in maps.iter_mut() {
-            let mut output = self.workspace.take(node.map.shape());
+            let mut output = self.workspace.take(node.map.shape())?;
             let GroupNorm { level, spec, weight, bias, .. } = norm;
             norm::group_norm(
                 *level,
@@ -257,7 +257,7 @@ impl Backend for Tape<'_> {
             let wanted = coarser.gradient.is_some() || finer.gradient.is_some();
             // In place, unless somebody still needs the map as it was.
             if Arc::get_mut(&mut finer.map).is_none() {
-                let mut copy = self.workspace.take(finer.map.shape());
+                let mut copy = self.workspace.take(finer.map.shape())?;
                 copy.as_mut()?.data().copy_from_slice(finer.map.as_ref().as_ref()?.data());
                 finer.map = Arc::new(copy);
             }

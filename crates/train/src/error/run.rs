@@ -19,23 +19,99 @@ pub enum RunError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The folder cannot be read.
-    #[error("cannot read the folder {path:?}")]
+    /// A folder, or a file in it, cannot be read.
+    #[error("cannot read {path:?}: {source}")]
     Folder {
-        /// The folder.
+        /// Which one.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The log is none, or was changed.
-    #[error("training log {path:?}{}: {reason}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    /// There are models, and no run that they came of.
+    #[error(
+        "{path:?} is there already, and this run would replace it; choose another folder, or move it away"
+    )]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process is at it.
+    #[error(
+        "another process is training in {folder:?}; wait for its end, or choose another folder"
+    )]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The log is none, or cannot be read.
+    #[error("training log {path:?}: {reason}")]
     Log {
         /// The file.
         path: PathBuf,
-        /// Which line, from 1.
-        line: Option<usize>,
         /// What is wrong.
         reason: String,
+    },
+    /// The log was changed.
+    #[error("training log {path:?}: line {line} {reason}")]
+    BrokenLog {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The log is another one than expected.
+    #[error(
+        "the log's head is {found}, not {expected}: it is another run's, it was written anew as a whole, or it went on"
+    )]
+    OtherHead {
+        /// The hash of its last line.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A step that is not in the log.
+    #[error("the log has {}, so {asked} cannot be looked at", match steps {
+        0 => "no steps yet".to_owned(),
+        1 => "step 1 alone".to_owned(),
+        steps => format!("steps 1 to {steps}"),
+    })]
+    NoStep {
+        /// What was asked for.
+        asked: String,
+        /// How many it has.
+        steps: u64,
+    },
+    /// The run was begun with other data, or with other arithmetic.
+    #[error("{what} of the run in {folder:?} is {logged}, and now it is {here}; {advice}")]
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// What the log says.
+        logged: String,
+        /// What it is.
+        here: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A saved state that cannot be read.
+    #[error(
+        "the state {path:?} cannot be used: {reason}; {}",
+        match before {
+            Some(step) => format!("remove it, and --resume goes on from the one before it, of step {step}"),
+            None => "there is none before it, so the run has to begin anew, in another folder".to_owned(),
+        }
+    )]
+    BadState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The step of the state before it.
+        before: Option<u64>,
     },
     /// A saved state is not the one that was logged.
     #[error(

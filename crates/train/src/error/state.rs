@@ -14,4 +14,17 @@ pub enum StateError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The state is of another recipe's run.
+    #[error(
+        "training state {path:?}: it belongs to the recipe with the digest {theirs:?}, not to {ours}; \
+         go on with the recipe as it was"
+    )]
+    OtherRecipe {
+        /// The file.
+        path: PathBuf,
+        /// The digest of its recipe.
+        theirs: String,
+        /// The digest of the recipe that was given.
+        ours: String,
+    },
 }

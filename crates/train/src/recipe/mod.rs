@@ -81,6 +81,14 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError`] naming the file, and key and line where one is at fault.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::read(path)?.0)
+    }
+
+    /// Reads a recipe and answers its text, too: a run keeps it.
+    ///
+    /// # Errors
+    /// As [`Recipe::open`].
+    pub fn read(path: impl AsRef<Path>) -> Result<(Self, String)> {
         let path = path.as_ref();
         let read = |source| RecipeError::Read { path: path.to_owned(), source };
         let file = retinanet::files::open_regular(path).map_err(read)?;
@@ -91,7 +99,7 @@ impl Recipe {
             let reason = format!("it has more than {MAX_BYTES} bytes");
             return Err(read(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)).into());
         }
-        Self::parse(&text, path)
+        Ok((Self::parse(&text, path)?, text))
     }
 
     /// Reads a recipe from its text; `path` is where it is from: for messages, and its folder is what the recipe's paths are

@@ -1,5 +1,6 @@
 //! The validation pictures, looked at with the model as it is.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use retinanet::Detector;
@@ -71,23 +72,25 @@ impl Validation {
         Ok(Some(Self { truth, folder }))
     }
 
-    /// The model's scores; `told` is told how many pictures are done, of how many.
+    /// The model's scores; `told` is told how many pictures are done, of how many, and may break it off: then there are none.
     pub(super) fn scores(
         &self,
         model: &Parameters,
         level: Level,
-        told: &mut dyn FnMut(usize, usize),
-    ) -> Result<Scores> {
+        told: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<Scores>> {
         let network = RetinaNet::with_level(model.config(), level, model)?;
         let detector = Detector::builder().build_with_model(network)?;
         let map = CategoryMap::new(detector.categories(), &self.truth)?;
         let (images, options) = (self.truth.images(), DecodeOptions::default());
         let mut detections = Vec::new();
         for (done, image) in images.iter().enumerate() {
-            told(done, images.len());
+            if told(done, images.len()).is_break() {
+                return Ok(None);
+            }
             let found = detector.detect(&image.open(&self.folder, &options)?)?;
             detections.extend(map.translate(image.id, &found));
         }
-        Ok(Scores::from(&self.truth.evaluate(&detections)?.overall))
+        Ok(Some(Scores::from(&self.truth.evaluate(&detections)?.overall)))
     }
 }

@@ -33,6 +33,11 @@ impl RunFolder {
         Self { root: root.into() }
     }
 
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The recipe, as it was given.
     pub fn recipe(&self) -> PathBuf {
         self.root.join("recipe.toml")
@@ -48,6 +53,11 @@ impl RunFolder {
         self.root.join("metrics.jsonl")
     }
 
+    /// Losses, learning rate and scores, drawn.
+    pub fn curves(&self) -> PathBuf {
+        self.root.join("curves.svg")
+    }
+
     /// The model as it is.
     pub fn model(&self) -> PathBuf {
         self.root.join("model.safetensors")
@@ -60,7 +70,11 @@ impl RunFolder {
 
     /// The state after so many steps.
     pub fn state(&self, step: u64) -> PathBuf {
-        self.root.join("states").join(format!("step-{step:09}.safetensors"))
+        self.states_folder().join(format!("step-{step:09}.safetensors"))
+    }
+
+    fn states_folder(&self) -> PathBuf {
+        self.root.join("states")
     }
 
     fn hint(&self) -> PathBuf {
@@ -72,7 +86,7 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::Folder`] where the folder cannot be read.
     pub fn states(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let folder = self.root.join("states");
+        let folder = self.states_folder();
         let unreadable = |source| RunError::Folder { path: folder.clone(), source };
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -92,24 +106,55 @@ impl RunFolder {
         Ok(states)
     }
 
-    /// Makes the folder and its first files.
-    pub(super) fn create(&self, text: &str, recipe: &Recipe) -> Result<()> {
-        let states = self.root.join("states");
-        fs::create_dir_all(&states).map_err(|source| WriteError { path: states, source })?;
-        write_whole(self.recipe(), text.as_bytes())?;
+    /// A run that begins replaces no model of another one.
+    pub(super) fn check_free(&self) -> Result<()> {
+        match [self.model(), self.best()].into_iter().find(|path| path.exists()) {
+            Some(path) => Err(RunError::Occupied { path }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the folders.
+    pub(super) fn create(&self) -> Result<()> {
+        let states = self.states_folder();
+        Ok(fs::create_dir_all(&states).map_err(|source| WriteError { path: states, source })?)
+    }
+
+    /// Puts the recipe on record, as it was given.
+    pub(super) fn write_recipe(&self, text: &str) -> Result<()> {
+        Ok(write_whole(self.recipe(), text.as_bytes())?)
+    }
+
+    /// Puts on record where the recipe lies now.
+    pub(super) fn write_hint(&self, recipe: &Recipe) -> Result<()> {
         let folder = recipe.resolve(Path::new(""));
         let folder = std::path::absolute(&folder).unwrap_or(folder);
+        // A path that JSON cannot hold is left out; `--recipe` says where the recipe is.
         let hint = serde_json::to_string(&Hint { recipe_folder: folder }).unwrap_or_default();
         Ok(write_whole(self.hint(), (hint + "\n").as_bytes())?)
+    }
+
+    /// Removes what a process that was killed left of files that it was writing.
+    pub(super) fn remove_remains(&self) -> Result<()> {
+        for folder in [self.root.clone(), self.states_folder()] {
+            let unreadable = |source| RunError::Folder { path: folder.clone(), source };
+            for entry in fs::read_dir(&folder).map_err(unreadable)? {
+                let path = entry.map_err(unreadable)?.path();
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if name.starts_with(".retinanet-") && name.ends_with(".tmp") {
+                    fs::remove_file(&path).map_err(|source| WriteError { path, source })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The recipe that is on record; its paths are relative to where it lay.
     ///
     /// # Errors
-    /// [`RunError::NoRun`] for a folder without one, and those of [`Recipe::parse`].
+    /// Those of [`Recipe::open`].
     pub fn open_recipe(&self) -> Result<(Recipe, String)> {
-        let missing = |_| RunError::NoRun { folder: self.root.clone() };
-        let text = fs::read_to_string(self.recipe()).map_err(missing)?;
+        let (_, text) = Recipe::read(self.recipe())?;
         let hint = fs::read_to_string(self.hint()).ok();
         let hint: Option<Hint> = hint.and_then(|hint| serde_json::from_str(&hint).ok());
         let place = match hint {

@@ -2,17 +2,18 @@
 //!
 //! Every line but the first has `previous`, the SHA-256 of the line before, its newline included; the *head*, the hash of the last line,
 //! stands for the whole run. Nothing in it depends on the machine, the number of threads and ranks, or on interruptions.
+//! A run that came to its end has a line that says so: one that was cut between two lines can be told from it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use retinanet::WriteError;
 use retinanet::determinism::{Digest, DigestWriter, NUMERICS_VERSION};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::evaluation::Scores;
+use super::folder::RunFolder;
 use crate::Result;
 use crate::data::TrainingSet;
 use crate::digest::TensorDigests;
@@ -20,6 +21,8 @@ use crate::error::RunError;
 
 const FORMAT: &str = "retinanet.training_log";
 const VERSION: u32 = 1;
+/// What every log begins with.
+const START: &[u8] = b"{\"format\":\"retinanet.training_log\",";
 /// The most bytes of a line.
 const MAX_LINE: u64 = 16 << 20;
 
@@ -82,6 +85,16 @@ pub struct EvaluationLine {
     pub scores: Scores,
 }
 
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndLine {
+    /// The last step.
+    pub step: u64,
+    /// The digest of the weights of the model that came of it (of their average, where the recipe has one).
+    pub weights: Digest,
+}
+
 /// A line after the first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,17 +103,30 @@ pub enum LogLine {
     Step(StepLine),
     /// The model was evaluated.
     Evaluation(EvaluationLine),
+    /// The recipe's last step was made, and evaluated where the recipe asks for it. Nothing follows.
+    End(EndLine),
+}
+
+impl LogLine {
+    /// The step that it is about.
+    pub fn step(&self) -> u64 {
+        match self {
+            Self::Step(line) => line.step,
+            Self::Evaluation(line) => line.step,
+            Self::End(line) => line.step,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Chained<T> {
-    previous: Digest,
+pub(super) struct Chained<T> {
+    pub(super) previous: Digest,
     #[serde(flatten)]
-    content: T,
+    pub(super) content: T,
 }
 
 impl LogHeader {
-    pub(super) fn new(recipe: &str, set: &TrainingSet, weights: &TensorDigests) -> Result<Self> {
+    pub(crate) fn new(recipe: &str, set: &TrainingSet, weights: &TensorDigests) -> Result<Self> {
         Ok(Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -111,6 +137,36 @@ impl LogHeader {
             weights: weights.root(),
             tensors: weights.tensors().iter().map(|(name, _)| name.clone()).collect(),
         })
+    }
+}
+
+impl LogHeader {
+    /// Refuses to go on with other data, or another arithmetic, than the run was begun with: `here` is what there is now.
+    pub(super) fn check_same(&self, here: &Self, folder: &RunFolder) -> Result<()> {
+        let differ = |what, logged: String, here: String, advice| {
+            let folder = folder.root().to_owned();
+            Err(RunError::OtherRun { what, folder, logged, here, advice }.into())
+        };
+        if self.numerics != here.numerics {
+            let advice = "go on with the release that began it";
+            return differ(
+                "the arithmetic",
+                self.numerics.to_string(),
+                here.numerics.to_string(),
+                advice,
+            );
+        }
+        if self.data != here.data {
+            let advice =
+                "go on with the annotations as they were, or begin a run in another folder";
+            return differ(
+                "the digest of the data",
+                self.data.to_string(),
+                here.data.to_string(),
+                advice,
+            );
+        }
+        Ok(())
     }
 }
 
@@ -132,110 +188,162 @@ fn digest_of(set: &TrainingSet) -> Result<Digest> {
     Ok(writer.finish()?)
 }
 
-/// A run's log.
+/// Whether a file begins as every training log does; `false` where it cannot be read.
+pub fn is_training_log(path: &Path) -> bool {
+    let mut start = vec![0; START.len()];
+    let read =
+        retinanet::files::open_regular(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == START
+}
+
+/// A log's lines, from the first on, each held against the one before.
+pub(super) struct Lines<R> {
+    path: PathBuf,
+    reader: BufReader<R>,
+    tensors: usize,
+    /// Lines that were read.
+    number: usize,
+    /// Where the next one begins.
+    pub(super) place: u64,
+    /// The hash of the last one.
+    pub(super) head: Digest,
+    /// What the last one was, after the first.
+    last: Option<(Kind, u64)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Step,
+    Evaluation,
+    End,
+}
+
+impl<R: Read> Lines<R> {
+    /// Reads the first line.
+    pub(super) fn new(path: &Path, file: R) -> Result<(Self, LogHeader)> {
+        let (path, reader) = (path.to_owned(), BufReader::new(file));
+        let head = Digest::from_bytes([0; 32]);
+        let mut lines = Self { path, reader, tensors: 0, number: 0, place: 0, head, last: None };
+        let unusable = |reason: String| RunError::Log { path: lines.path.clone(), reason };
+        let line = read_line(&mut lines.reader).map_err(|error| unusable(error.to_string()))?;
+        let Some(line) = line else {
+            return Err(unusable("it has no whole line".to_owned()).into());
+        };
+        if !line.starts_with(START) {
+            return Err(unusable("it is no log of a training run".to_owned()).into());
+        }
+        let header: LogHeader = serde_json::from_slice(&line)
+            .map_err(|error| unusable(format!("its first line: {:?}", error.to_string())))?;
+        if header.format != FORMAT || header.version != VERSION {
+            return Err(unusable(format!(
+                "it is of version {}; this release reads version {VERSION}",
+                header.version
+            ))
+            .into());
+        }
+        lines.tensors = header.tensors.len();
+        lines.number = 1;
+        lines.place = line.len() as u64;
+        lines.head = hash(&line);
+        Ok((lines, header))
+    }
+
+    /// The next line; `None` at the end, and at a line without its newline, which was being written.
+    pub(super) fn next(&mut self) -> Result<Option<LogLine>> {
+        let read = read_line(&mut self.reader);
+        let unusable =
+            |error: io::Error| RunError::Log { path: self.path.clone(), reason: error.to_string() };
+        let Some(line) = read.map_err(unusable)? else { return Ok(None) };
+        self.number += 1;
+        let content = self.checked(&line).map_err(|reason| RunError::BrokenLog {
+            path: self.path.clone(),
+            line: self.number,
+            reason,
+        })?;
+        self.place += line.len() as u64;
+        self.head = hash(&line);
+        Ok(Some(content))
+    }
+
+    fn checked(&mut self, line: &[u8]) -> Result<LogLine, String> {
+        let chained: Chained<LogLine> = serde_json::from_slice(line)
+            .map_err(|error| format!("is no line of a training log: {:?}", error.to_string()))?;
+        if chained.previous != self.head {
+            return Err("does not follow the line before: it, or that one, was changed, moved or \
+                        removed"
+                .to_owned());
+        }
+        if to_line(&chained) != line {
+            return Err("is written in another form than a run writes it".to_owned());
+        }
+        let content = chained.content;
+        let step = content.step();
+        let before = self.last.map_or(0, |(_, step)| step);
+        let (kind, fits) = match &content {
+            LogLine::Step(line) => {
+                if line.tensors.len() != self.tensors {
+                    let (has, all) = (line.tensors.len(), self.tensors);
+                    return Err(format!("has digests of {has} tensors, and the model has {all}"));
+                }
+                (Kind::Step, before.checked_add(1) == Some(step))
+            }
+            LogLine::Evaluation(_) => (Kind::Evaluation, self.last == Some((Kind::Step, step))),
+            LogLine::End(_) => (Kind::End, self.last.is_some() && before == step),
+        };
+        if !fits || matches!(self.last, Some((Kind::End, _))) {
+            return Err(format!(
+                "is of step {step} and cannot come after the one before, of step {before}"
+            ));
+        }
+        self.last = Some((kind, step));
+        Ok(content)
+    }
+}
+
+/// A line with its newline, if it has one.
+fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    Read::take(reader, MAX_LINE).read_until(b'\n', &mut line)?;
+    Ok((line.last() == Some(&b'\n')).then_some(line))
+}
+
+/// A run's log, whose chain holds.
 #[derive(Debug)]
 pub struct RunLog {
     path: PathBuf,
     file: File,
     header: LogHeader,
-    lines: Vec<LogLine>,
+    /// Where the lines of the steps begin.
+    places: Vec<u64>,
+    evaluations: Vec<EvaluationLine>,
+    end: Option<EndLine>,
     head: Digest,
 }
 
 impl RunLog {
-    /// Begins a log.
-    pub(super) fn begin(path: &Path, header: &LogHeader) -> Result<Self> {
-        let unwritable = |source| WriteError { path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).open(path).map_err(unwritable)?;
-        let line = to_line(header);
-        file.write_all(&line).map_err(unwritable)?;
-        let (path, header, head) = (path.to_owned(), header.clone(), hash(&line));
-        Ok(Self { path, file, header, lines: Vec::new(), head })
-    }
-
     /// Reads a log and checks its chain. A last line without its end is left out.
     ///
     /// # Errors
-    /// [`RunError::Log`] naming the line at fault.
+    /// [`RunError::Log`] for a file that is no log, [`RunError::BrokenLog`] naming the first line that does not follow the one before.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::read(path, u64::MAX, false)?.0)
-    }
-
-    /// Takes a log up after `step`: what follows is cut off.
-    pub(super) fn resume(path: &Path, step: u64) -> Result<Self> {
-        let (mut log, end) = Self::read(path, step, true)?;
-        let unwritable = |source| WriteError { path: path.to_owned(), source };
-        log.file.set_len(end).map_err(unwritable)?;
-        log.file.seek(SeekFrom::Start(end)).map_err(unwritable)?;
-        Ok(log)
-    }
-
-    fn read(path: &Path, last: u64, write: bool) -> Result<(Self, u64)> {
-        let refuse = |line: Option<usize>, reason: String| RunError::Log {
+        let unusable = |error: io::Error| RunError::Log {
             path: path.to_owned(),
-            line,
-            reason,
+            reason: format!("it cannot be read: {error}"),
         };
-        let opened = OpenOptions::new().read(true).write(write).open(path);
-        let file = opened.map_err(|error| refuse(None, error.to_string()))?;
-        let mut reader = BufReader::new(&file);
-        let mut end = 0;
-        let mut number = 0;
-        let mut head = None;
-        let mut header: Option<LogHeader> = None;
-        let mut lines: Vec<LogLine> = Vec::new();
+        let file = retinanet::files::open_regular(path).map_err(unusable)?;
+        let (mut lines, header) = Lines::new(path, file.try_clone().map_err(unusable)?)?;
+        let (mut places, mut evaluations, mut end) = (Vec::new(), Vec::new(), None);
         loop {
-            let mut line = Vec::new();
-            let mut limited = std::io::Read::take(&mut reader, MAX_LINE);
-            limited
-                .read_until(b'\n', &mut line)
-                .map_err(|error| refuse(None, error.to_string()))?;
-            if line.last() != Some(&b'\n') {
-                // The end, or a line that was being written.
-                break;
+            let place = lines.place;
+            match lines.next()? {
+                Some(LogLine::Step(_)) => places.push(place),
+                Some(LogLine::Evaluation(line)) => evaluations.push(line),
+                Some(LogLine::End(line)) => end = Some(line),
+                None => break,
             }
-            number += 1;
-            let at = Some(number);
-            let plain = |error: serde_json::Error| {
-                refuse(at, format!("is no line of a training log: {:?}", error.to_string()))
-            };
-            match head {
-                None => {
-                    let first: LogHeader = serde_json::from_slice(&line).map_err(plain)?;
-                    if first.format != FORMAT || first.version != VERSION {
-                        let reason = format!(
-                            "is of {:?}, version {}; this release reads {FORMAT:?}, version {VERSION}",
-                            first.format, first.version
-                        );
-                        return Err(refuse(at, reason).into());
-                    }
-                    header = Some(first);
-                }
-                Some(head) => {
-                    let chained: Chained<LogLine> = serde_json::from_slice(&line).map_err(plain)?;
-                    if chained.previous != head {
-                        let reason = "does not follow the line before: it, or that one, was changed, moved or removed";
-                        return Err(refuse(at, reason.to_owned()).into());
-                    }
-                    let step = match &chained.content {
-                        LogLine::Step(line) => line.step,
-                        LogLine::Evaluation(line) => line.step,
-                    };
-                    if step > last {
-                        break;
-                    }
-                    lines.push(chained.content);
-                }
-            }
-            end += line.len() as u64;
-            head = Some(hash(&line));
         }
-        let (Some(header), Some(head)) = (header, head) else {
-            return Err(refuse(None, "it is empty".to_owned()).into());
-        };
-        Ok((Self { path: path.to_owned(), file, header, lines, head }, end))
+        let head = lines.head;
+        Ok(Self { path: path.to_owned(), file, header, places, evaluations, end, head })
     }
 
     /// The first line.
@@ -243,53 +351,57 @@ impl RunLog {
         &self.header
     }
 
-    /// The lines after it.
-    pub fn lines(&self) -> &[LogLine] {
-        &self.lines
+    /// How many steps it has.
+    pub fn steps(&self) -> u64 {
+        self.places.len() as u64
     }
 
-    /// The line of a step.
-    pub fn step(&self, number: u64) -> Option<&StepLine> {
-        self.lines.iter().find_map(|line| match line {
-            LogLine::Step(line) if line.step == number => Some(line),
-            _ => None,
-        })
+    /// The line of a step; `None` for one that it does not have.
+    ///
+    /// # Errors
+    /// [`RunError::Log`] where it can no longer be read.
+    pub fn step(&self, number: u64) -> Result<Option<StepLine>> {
+        let index = number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let Some(&place) = index.and_then(|index| self.places.get(index)) else {
+            return Ok(None);
+        };
+        let mut file = &self.file;
+        let read =
+            file.seek(SeekFrom::Start(place)).and_then(|_| read_line(&mut BufReader::new(file)));
+        let line = read.map_err(|error| error.to_string()).and_then(|line| {
+            let line: Chained<LogLine> =
+                serde_json::from_slice(&line.unwrap_or_default()).map_err(|e| e.to_string())?;
+            Ok(line.content)
+        });
+        match line {
+            Ok(LogLine::Step(line)) => Ok(Some(line)),
+            Ok(_) => Ok(None),
+            Err(reason) => Err(RunError::Log { path: self.path.clone(), reason }.into()),
+        }
     }
 
     /// The evaluations.
-    pub fn evaluations(&self) -> impl Iterator<Item = &EvaluationLine> {
-        self.lines.iter().filter_map(|line| match line {
-            LogLine::Evaluation(line) => Some(line),
-            LogLine::Step(_) => None,
-        })
+    pub fn evaluations(&self) -> &[EvaluationLine] {
+        &self.evaluations
+    }
+
+    /// Its end, where the run came to it.
+    pub fn end(&self) -> Option<&EndLine> {
+        self.end.as_ref()
     }
 
     /// The hash of the last line.
     pub fn head(&self) -> Digest {
         self.head
     }
-
-    pub(super) fn push(&mut self, content: LogLine) -> Result<()> {
-        let line = to_line(&Chained { previous: self.head, content: &content });
-        let unwritable = |source| WriteError { path: self.path.clone(), source };
-        self.file.write_all(&line).map_err(unwritable)?;
-        self.head = hash(&line);
-        self.lines.push(content);
-        Ok(())
-    }
-
-    pub(super) fn sync(&mut self) -> Result<()> {
-        let unwritable = |source| WriteError { path: self.path.clone(), source };
-        Ok(self.file.sync_data().map_err(unwritable)?)
-    }
 }
 
-fn to_line(content: &impl Serialize) -> Vec<u8> {
+pub(super) fn to_line(content: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(content).expect("a line has string keys only");
     line.push(b'\n');
     line
 }
 
-fn hash(line: &[u8]) -> Digest {
+pub(super) fn hash(line: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(line).into())
 }

@@ -28,15 +28,18 @@
 //! | `best.safetensors` | the same of the evaluation with the highest AP |
 //! | `log.jsonl` | a line a step and an evaluation, each with the SHA-256 of the line before |
 //! | `metrics.jsonl` | the same for people, with times; no part of any hash |
+//! | `curves.svg` | losses, learning rate and scores; the command draws it |
 //! | `run.json` | where the recipe lay |
 //!
 //! Files appear whole or not at all. After a crash a run goes on from the last state; the log's later lines are cut off, and are written
-//! again with the same bytes.
+//! again with the same bytes. [`verify`](crate::verify)
+//! holds the log against the recipe, by making the steps again.
 
 mod agreement;
 mod evaluation;
 mod folder;
 mod log;
+mod log_writer;
 mod metrics;
 #[cfg(feature = "mpi")]
 mod processes;
@@ -63,10 +66,10 @@ use crate::data::{
 };
 use crate::digest::TensorDigests;
 use crate::ema::Ema;
-use crate::error::RunError;
+use crate::error::{RunError, StateError};
 use crate::optimiser::Optimiser;
 use crate::parameters::Origin;
-use crate::recipe::{Recipe, RunRecipe};
+use crate::recipe::Recipe;
 use crate::schedule::Schedule;
 use crate::start::start;
 use crate::state::{RunSettings, TrainingState, save_model};
@@ -75,7 +78,8 @@ use crate::{Error, Result};
 pub use agreement::{agree, same};
 pub use evaluation::Scores;
 pub use folder::RunFolder;
-pub use log::{EvaluationLine, LogHeader, LogLine, RunLog, StepLine};
+pub use log::{EndLine, EvaluationLine, LogHeader, LogLine, RunLog, StepLine, is_training_log};
+pub use metrics::{Curves, ScorePoint, StepPoint};
 #[cfg(feature = "mpi")]
 pub use processes::{MpiRank, MpiWorld};
 pub use reduce::{Alone, Reduce};
@@ -84,6 +88,7 @@ pub use threads::ThreadRank;
 
 use agreement::{mark, of_rank_0};
 use evaluation::Validation;
+use log_writer::LogWriter;
 use metrics::Metrics;
 
 /// What a run needs besides its recipe. Nothing of it changes a bit.
@@ -154,7 +159,7 @@ pub struct Run {
     origin: Option<Origin>,
     reduce: Box<dyn Reduce>,
     /// Rank 0 writes.
-    record: Option<(RunLog, Metrics)>,
+    record: Option<(LogWriter, Metrics)>,
     best: Option<f64>,
     level: Level,
 }
@@ -164,8 +169,8 @@ impl Run {
     /// text, for the record.
     ///
     /// # Errors
-    /// [`RunError`] for a folder that has a run, or none to go on with, and for ranks that do not have the same; what the recipe's
-    /// model, weights and data lack.
+    /// [`RunError`] for a folder that has a run, or none to go on with, or that another process trains in, and for ranks that do
+    /// not have the same; what the recipe's model, weights and data lack.
     pub fn open(
         recipe: Recipe,
         text: &str,
@@ -179,9 +184,9 @@ impl Run {
         let ready = Self::ready(recipe, out, options, shard);
         let (mut run, header, digests) = agree(&mut *reduce, ready, DOING)?;
         run.reduce = reduce;
-        let numerics = format!("{} {}", env!("CARGO_PKG_VERSION"), header.numerics);
+        let release = format!("{} {}", env!("CARGO_PKG_VERSION"), header.numerics);
         let mut parts = vec![
-            ("release", mark(&numerics)),
+            ("release", mark(&release)),
             ("recipe", mark(&header.recipe)),
             ("training data", header.data),
             ("number of steps made", mark(&run.state.step.to_string())),
@@ -196,20 +201,17 @@ impl Run {
         Ok(run)
     }
 
-    /// A run without its ranks and its record, of which nothing is written yet.
+    /// A run without its other ranks and its record, of which nothing is written yet.
     fn ready(
         recipe: Recipe,
         out: &Path,
         options: RunOptions,
         shard: Shard,
     ) -> Result<(Self, LogHeader, Digests)> {
-        let level = Level::from_env()?;
         let settings = recipe.run_settings()?;
-        let schedule = recipe.schedule()?;
         let folder = RunFolder::new(out);
         let states = folder.states()?;
-        let latest = states.last().cloned();
-        if latest.is_some() != options.resume {
+        if states.is_empty() == options.resume {
             let (folder, resume) = (out.to_owned(), options.resume);
             return Err(match resume {
                 true => RunError::NoRun { folder },
@@ -217,17 +219,51 @@ impl Run {
             }
             .into());
         }
-        let (state, origin) = match &latest {
-            Some((_, path)) => (TrainingState::open(path, &settings)?, None),
-            None => {
-                let (parameters, origin) = start(&recipe, options.fetch)?;
-                let optimiser = Optimiser::new(settings.optimiser, settings.groups, &parameters)?;
-                let ema = settings.ema.map(|config| Ema::new(config, &parameters)).transpose()?;
-                let recipe = settings.recipe.clone();
-                let state = TrainingState { step: 0, parameters, optimiser, ema, recipe };
+        if !options.resume {
+            folder.check_free()?;
+        }
+        let (state, origin) = match states.as_slice() {
+            [before @ .., (_, path)] => {
+                let state = TrainingState::open(path, &settings);
+                let before = before.last().map(|(step, _)| *step);
+                (state.map_err(|error| unusable_state(path, error, before))?, None)
+            }
+            [] => {
+                let (state, origin) = Self::beginning(&recipe, &settings, options.fetch)?;
                 (state, Some(origin))
             }
         };
+        let mut run = Self::assembled(recipe, state, folder, options.workers, shard)?;
+        run.origin = origin;
+        let digests = Self::digests_of(&run.state)?;
+        let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
+        Ok((run, header, digests))
+    }
+
+    /// The state that a recipe's run begins with.
+    pub(crate) fn beginning(
+        recipe: &Recipe,
+        settings: &RunSettings,
+        fetch: Option<FetchOptions>,
+    ) -> Result<(TrainingState, Origin)> {
+        let (parameters, origin) = start(recipe, fetch)?;
+        let optimiser = Optimiser::new(settings.optimiser, settings.groups, &parameters)?;
+        let ema = settings.ema.map(|config| Ema::new(config, &parameters)).transpose()?;
+        let recipe = settings.recipe.clone();
+        Ok((TrainingState { step: 0, parameters, optimiser, ema, recipe }, origin))
+    }
+
+    /// A run that writes nothing.
+    pub(crate) fn assembled(
+        recipe: Recipe,
+        state: TrainingState,
+        folder: RunFolder,
+        workers: Option<usize>,
+        shard: Shard,
+    ) -> Result<Self> {
+        let level = Level::from_env()?;
+        let settings = recipe.run_settings()?;
+        let schedule = recipe.schedule()?;
         let config = state.parameters.config();
         if config.postprocess.box_coder_weights != [1.0; 4] {
             let weights = config.postprocess.box_coder_weights;
@@ -235,11 +271,11 @@ impl Run {
         }
         let source = Arc::new(samples_of(&recipe, config)?);
         let mut load = LoadConfig { shard, ..LoadConfig::default() };
-        load.workers = options.workers.unwrap_or(load.workers);
+        load.workers = workers.unwrap_or(load.workers);
         // The run looks at its own flag, between steps.
         let loader = SampleLoader::new(source.clone(), &load, Arc::new(AtomicBool::new(false)))?;
         let validation = Validation::open(&recipe, config)?;
-        let run = Self {
+        Ok(Self {
             recipe,
             settings,
             schedule,
@@ -248,44 +284,42 @@ impl Run {
             source,
             loader,
             validation,
-            origin,
+            origin: None,
             reduce: Box::new(Alone),
             record: None,
             best: None,
             level,
-        };
-        let digests = run.digests()?;
-        let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
-        Ok((run, header, digests))
+        })
     }
 
     /// Writes the folder's first files, or takes the record up where the state was saved.
     fn open_record(&mut self, text: &str, header: &LogHeader, digests: &Digests) -> Result<()> {
         let step = self.state.step;
-        self.folder.create(text, &self.recipe)?;
+        self.folder.create()?;
         let path = self.folder.log();
         let log = match step {
-            0 => RunLog::begin(&path, header)?,
+            0 => LogWriter::begin(&path, header)?,
             _ => {
-                let log = RunLog::resume(&path, step)?;
-                let line = log.step(step).ok_or_else(|| RunError::Log {
+                let log = LogWriter::resume(&path, step)?;
+                log.header().check_same(header, &self.folder)?;
+                let line = log.last().filter(|line| line.step == step);
+                let line = line.ok_or_else(|| RunError::Log {
                     path: path.clone(),
-                    line: None,
                     reason: format!("it has no line of step {step}, of which there is a state"),
                 })?;
                 if let Some(part) = digests.difference(line) {
                     return Err(RunError::OtherState { step, part }.into());
                 }
-                self.best = log.evaluations().filter_map(|line| line.scores.ap).fold(
-                    None,
-                    |best: Option<f64>, ap| match best {
-                        Some(best) if best >= ap => Some(best),
-                        _ => Some(ap),
-                    },
-                );
+                let scores = log.evaluations().iter().filter_map(|line| line.scores.ap);
+                self.best = scores.max_by(f64::total_cmp);
                 log
             }
         };
+        if step == 0 {
+            self.folder.write_recipe(text)?;
+        }
+        self.folder.write_hint(&self.recipe)?;
+        self.folder.remove_remains()?;
         let metrics = Metrics::open(&self.folder.metrics(), step)?;
         self.record = Some((log, metrics));
         if step == 0 {
@@ -320,8 +354,8 @@ impl Run {
         &self.folder
     }
 
-    /// Makes steps up to the recipe's last, or to `until` in all; `watch` may end the run between steps. Saves the state and the model at the
-    /// end, however it comes.
+    /// Makes steps up to the recipe's last, or to `until` in all; `watch` may end the run between steps, and between the pictures of an
+    /// evaluation, which is then made when the run goes on. Saves the state and the model at the end, however it comes.
     ///
     /// # Errors
     /// [`RunError::Step`] naming the step and its images, where a loss or gradient is not finite; the last saved state and the
@@ -334,21 +368,29 @@ impl Run {
         let last = self.recipe.run.steps;
         let until = until.map_or(last, |until| if until < last { until } else { last });
         same(&mut *self.reduce, &[("last step (`--steps`)", mark(&until.to_string()))])?;
-        let mut stepper = Stepper::new(&self.state.parameters, self.recipe.run.batch)?;
         let mut saved = self.state.step;
-        if self.state.step < until {
+        // An evaluation may have been broken off.
+        let mut stopped = self.evaluate_if_due(watch)?;
+        if self.state.step < until && !stopped {
+            let mut stepper = Stepper::new(&self.state.parameters, self.recipe.run.batch)?;
             let mut samples = self.loader.from_step(self.state.step)?;
-            while self.state.step < until {
+            while self.state.step < until && !stopped {
                 let started = Instant::now();
-                let line = self.step(&mut stepper, &mut samples)?;
+                let line = self.make_step(&mut stepper, &mut samples)?;
                 let seconds = started.elapsed().as_secs_f64();
                 let images_per_second = self.source.run().batch as f64 / seconds;
-                let kept = self.keep(&line, images_per_second, &mut saved, watch);
+                let kept = self.keep(&line, images_per_second, watch).and_then(|ends| {
+                    let step = self.state.step;
+                    // Before the evaluation, which may take long.
+                    if is_due(self.recipe.run.checkpoint_every, step) || step == until {
+                        self.save(watch)?;
+                        saved = step;
+                    }
+                    Ok(ends)
+                });
                 let doing = format!("after step {}", self.state.step);
-                let flow = agree(&mut *self.reduce, kept, &doing)?;
-                if self.reduce.any(flow.is_break())? {
-                    break;
-                }
+                let ends = agree(&mut *self.reduce, kept, &doing)?;
+                stopped = self.reduce.any(ends.is_break())? || self.evaluate_if_due(watch)?;
             }
         }
         let ended = match saved < self.state.step {
@@ -357,12 +399,32 @@ impl Run {
         };
         let summary = ended.and_then(|()| self.finish());
         let summary = agree(&mut *self.reduce, summary, "at the end")?;
+        // Only rank 0 knows the log.
         let head = of_rank_0(&mut *self.reduce, summary.head)?;
-        Ok(RunSummary { head, ..summary })
+        let complete = self.reduce.gather(&[i64::from(summary.complete)])?[0] == [1];
+        Ok(RunSummary { head, complete, ..summary })
     }
 
-    /// One step, the same on all ranks; nothing is written.
-    fn step(&mut self, stepper: &mut Stepper, samples: &mut Samples) -> Result<StepLine> {
+    /// Puts a step on record; breaks if the watcher says so.
+    fn keep(
+        &mut self,
+        line: &StepLine,
+        images_per_second: f64,
+        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        if let Some((log, metrics)) = &mut self.record {
+            log.push(LogLine::Step(line.clone()))?;
+            metrics.step(line, images_per_second)?;
+        }
+        Ok(watch(&Event::Step { line, images_per_second }))
+    }
+
+    /// One step, the same on all ranks, and its line. Nothing is written.
+    pub(crate) fn make_step(
+        &mut self,
+        stepper: &mut Stepper,
+        samples: &mut Samples,
+    ) -> Result<StepLine> {
         let number = self.state.step;
         let doing = format!("in step {}", number + 1);
         let batch = self.source.run().batch;
@@ -383,37 +445,11 @@ impl Run {
         let rate = self.schedule.learning_rate(number);
         let applied = stepper
             .apply(&self.recipe, &mut self.state, rate, self.level)
-            .and_then(|(losses, norm)| Ok((losses, norm, self.digests()?)))
+            .and_then(|(losses, norm)| Ok((losses, norm, Self::digests_of(&self.state)?)))
             .map_err(|error| self.failed(number, &images, error));
         let (losses, norm, digests) = agree(&mut *self.reduce, applied, &doing)?;
         same(&mut *self.reduce, &digests.parts())?;
         Ok(digests.line(number + 1, images, rate, &losses, norm))
-    }
-
-    /// What is done with a step that was made: it is logged; where it is time, the model is evaluated and the state saved.
-    /// Breaks if the watcher says so.
-    fn keep(
-        &mut self,
-        line: &StepLine,
-        images_per_second: f64,
-        saved: &mut u64,
-        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>> {
-        if let Some((log, metrics)) = &mut self.record {
-            log.push(LogLine::Step(line.clone()))?;
-            metrics.step(line, images_per_second)?;
-        }
-        let flow = watch(&Event::Step { line, images_per_second });
-        let RunRecipe { steps, evaluate_every, checkpoint_every, .. } = self.recipe.run;
-        let every = |interval: u64| interval > 0 && line.step.is_multiple_of(interval);
-        if every(evaluate_every) || line.step == steps {
-            self.evaluate(watch)?;
-        }
-        if every(checkpoint_every) {
-            self.save(watch)?;
-            *saved = line.step;
-        }
-        Ok(flow)
     }
 
     fn failed(&self, step: u64, images: &[i64], error: Error) -> Error {
@@ -421,8 +457,8 @@ impl Run {
     }
 
     /// The digests of all that the next step depends on.
-    fn digests(&self) -> Result<Digests> {
-        let TrainingState { parameters, optimiser, ema, .. } = &self.state;
+    pub(crate) fn digests_of(state: &TrainingState) -> Result<Digests> {
+        let TrainingState { parameters, optimiser, ema, .. } = state;
         let ema = ema.as_ref().map(|ema| TensorDigests::of_ema(ema, parameters)).transpose()?;
         Ok(Digests {
             weights: TensorDigests::of_weights(parameters)?,
@@ -431,29 +467,73 @@ impl Run {
         })
     }
 
-    fn evaluate(&mut self, watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>) -> Result<()> {
-        let (Some(validation), Some((log, metrics))) = (&self.validation, &mut self.record) else {
-            return Ok(());
-        };
-        let model = self.state.model()?;
+    /// The samples of the steps after so many.
+    pub(crate) fn samples_from(&self, step: u64) -> Result<Samples> {
+        self.loader.from_step(step)
+    }
+
+    /// The model's scores as it is, where the recipe has validation pictures; `told` is told how many are done, of how many.
+    pub(crate) fn scores(&self, told: &mut dyn FnMut(usize, usize)) -> Result<Option<Scores>> {
+        let Some(validation) = &self.validation else { return Ok(None) };
         let mut told = |done, of| {
-            let _ = watch(&Event::Evaluating { done, of });
+            told(done, of);
+            ControlFlow::Continue(())
         };
-        let scores = validation.scores(&model, self.level, &mut told)?;
+        validation.scores(&*self.state.model()?, self.level, &mut told)
+    }
+
+    /// Whether the model is evaluated after the last step that was made.
+    pub(crate) fn is_evaluation_due(&self) -> bool {
+        let (step, run) = (self.state.step, &self.recipe.run);
+        let due = is_due(run.evaluate_every, step) || step == run.steps;
+        self.validation.is_some() && step > 0 && due
+    }
+
+    /// Evaluates the model where that is to be done and was not. Whether the run is to end: all ranks answer the same.
+    fn evaluate_if_due(
+        &mut self,
+        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        if !self.is_evaluation_due() {
+            return Ok(false);
+        }
+        let ends = self.evaluate(watch);
+        let doing = format!("in the evaluation after step {}", self.state.step);
+        let ends = agree(&mut *self.reduce, ends, &doing)?;
+        self.reduce.any(ends.is_break())
+    }
+
+    fn evaluate(
+        &mut self,
+        watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let goes_on = ControlFlow::Continue(());
+        let (Some(validation), Some((log, metrics))) = (&self.validation, &mut self.record) else {
+            return Ok(goes_on);
+        };
+        let step = self.state.step;
+        if log.evaluations().last().is_some_and(|line| line.step == step) {
+            return Ok(goes_on);
+        }
+        let model = self.state.model()?;
+        let mut told = |done, of| watch(&Event::Evaluating { done, of });
+        let Some(scores) = validation.scores(&model, self.level, &mut told)? else {
+            return Ok(ControlFlow::Break(()));
+        };
         let is_best = match (scores.ap, self.best) {
             (Some(ap), Some(best)) => ap > best,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let line = EvaluationLine { step: self.state.step, scores };
-        log.push(LogLine::Evaluation(line.clone()))?;
-        metrics.evaluation(&line)?;
+        let line = EvaluationLine { step, scores };
         if is_best {
             self.best = line.scores.ap;
+            // Before the line: an evaluation that is on record is not made again.
             save_model(self.folder.best(), &model, &self.folder.notes(&self.state, log.head()))?;
         }
-        let _ = watch(&Event::Evaluated { line: &line, is_best });
-        Ok(())
+        log.push(LogLine::Evaluation(line.clone()))?;
+        metrics.evaluation(&line)?;
+        Ok(watch(&Event::Evaluated { line: &line, is_best }))
     }
 
     /// Saves the state, and removes the oldest ones.
@@ -472,16 +552,39 @@ impl Run {
     fn finish(&mut self) -> Result<RunSummary> {
         let model = self.state.model()?;
         let weights = TensorDigests::of_weights(&model)?.root();
+        let step = self.state.step;
+        let mut complete = step == self.recipe.run.steps;
         let head = match &mut self.record {
             Some((log, _)) => {
+                let evaluated = log.evaluations().last().is_some_and(|line| line.step == step);
+                complete &= self.validation.is_none() || evaluated;
+                if complete && !log.is_complete() {
+                    log.push(LogLine::End(EndLine { step, weights }))?;
+                    log.sync()?;
+                }
                 let notes = self.folder.notes(&self.state, log.head());
                 save_model(self.folder.model(), &model, &notes)?;
                 log.head()
             }
             None => weights,
         };
-        let step = self.state.step;
-        Ok(RunSummary { step, complete: step == self.recipe.run.steps, weights, head })
+        Ok(RunSummary { step, complete, weights, head })
+    }
+}
+
+/// Whether something that is done each `interval` steps, 0 being never, is to be done after this one.
+fn is_due(interval: u64, step: u64) -> bool {
+    interval > 0 && step.is_multiple_of(interval)
+}
+
+/// What to do about a state that cannot be read. Another recipe is no fault of the file.
+fn unusable_state(path: &Path, error: Error, before: Option<u64>) -> Error {
+    match error {
+        Error::State(StateError::OtherRecipe { .. }) => error,
+        error => {
+            let (path, reason) = (path.to_owned(), error.to_string());
+            RunError::BadState { path, reason, before }.into()
+        }
     }
 }
 
@@ -509,7 +612,7 @@ fn samples_of(recipe: &Recipe, config: &RetinaNetConfig) -> Result<SampleSource>
 }
 
 /// The digests of a state.
-struct Digests {
+pub(crate) struct Digests {
     weights: TensorDigests,
     optimiser: Digest,
     ema: Option<Digest>,
@@ -557,7 +660,7 @@ impl Digests {
     }
 
     /// The first part of a state that is not the one that was logged.
-    fn difference(&self, line: &StepLine) -> Option<String> {
+    pub(crate) fn difference(&self, line: &StepLine) -> Option<String> {
         if self.weights.root() != line.weights {
             let ours = self.tensors();
             let names = self.weights.tensors().iter().map(|(name, _)| name);

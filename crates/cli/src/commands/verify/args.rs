@@ -11,16 +11,21 @@ use crate::detect_options::fetch_options;
 use crate::exit::{Failure, Outcome};
 use crate::limit_options::LimitOptions;
 
-/// Re-runs a receipt, or a log of many images, and compares bit for bit
+/// Re-runs a receipt, a log of many images or a training, and compares bit for bit
 ///
-/// Of a log, first every line is checked against the one before; then, if asked for, its head and its
+/// Of a run of `retinanet train`, first the log's every line is checked against the one before; then saved states are compared
+/// with it, and steps are made again, after the last saved state before them or from the beginning. The first step that
+/// differs is named, and in it the first tensor.
+///
+/// Of a log of images, first every line is checked against the one before; then, if asked for, its head and its
 /// signature; then the images are re-run: all, a sample or some by name. For each that differs the first
 /// stage that does is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A file written by `retinanet detect --receipt`, or a log by `retinanet batch --receipts`
-    #[arg(value_name = "RECEIPT|LOG", value_hint = ValueHint::FilePath)]
+    /// A file written by `retinanet detect --receipt`, a log by `retinanet batch --receipts`, or the folder of
+    /// `retinanet train` (or its log.jsonl)
+    #[arg(value_name = "RECEIPT|LOG|RUN", value_hint = ValueHint::AnyPath)]
     pub record: PathBuf,
 
     /// Where a receipt's image is now [default: the receipt's path]
@@ -48,7 +53,30 @@ pub struct Args {
     pub log: LogOptions,
 
     #[command(flatten)]
+    pub run: RunOptions,
+
+    #[command(flatten)]
     pub limits: LimitOptions,
+}
+
+/// What only a run has.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Runs")]
+pub struct RunOptions {
+    /// Make again these steps only: `300`, or `300..310` for 300 to 310
+    #[arg(long, value_name = "N|N..N", conflicts_with = "chain_only")]
+    pub steps: Option<String>,
+
+    /// The run's recipe, where it and its data are now [default: the folder's, with paths as they were]
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    pub recipe: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// Whether any of them was given.
+    pub(super) fn are_given(&self) -> bool {
+        self.steps.is_some() || self.recipe.is_some()
+    }
 }
 
 /// What only a log has.
@@ -80,7 +108,7 @@ pub struct LogOptions {
     #[arg(long, conflicts_with_all = ["sample", "only"])]
     pub chain_only: bool,
 
-    /// The head that `retinanet batch` printed: a log that was written anew as a whole has another
+    /// The head that `retinanet batch` or `train` printed: a log that was written anew as a whole has another
     #[arg(long, value_name = "HASH")]
     pub head: Option<String>,
 
@@ -131,6 +159,8 @@ const EXAMPLES: &str = "Examples:
   retinanet batch photos --out results.jsonl --receipts log.jsonl --sign signer.pem
   retinanet verify log.jsonl --key signer.pub.pem --sample 1%
   retinanet verify log.jsonl --head 9f2c... --images /mnt/photos --only a/0001.jpg
+  retinanet train --recipe recipe.toml --out run
+  retinanet verify run --steps 300..310
 
 Exit codes: 0 same to the bit, 1 different, or a log or signature that does not hold, 2 usage, 3 the
 comparison cannot be made";

@@ -3,6 +3,7 @@
 mod args;
 mod log;
 mod receipt;
+mod run;
 
 pub use args::Args;
 use retinanet::evidence::is_log;
@@ -14,6 +15,15 @@ use crate::inputs::refuse_url_or_stdin;
 pub fn run(args: Args) -> Outcome {
     for input in args.image.iter().chain([&args.record]) {
         refuse_url_or_stdin(input)?;
+    }
+    if let Some((folder, log)) = run::of(&args.record) {
+        return run::run(&args, &folder, &log);
+    }
+    if args.run.are_given() {
+        return Err(Failure::usage(format!(
+            "{:?} is neither the folder nor the log of a run, which --steps and --recipe are for",
+            args.record
+        )));
     }
     if args.log.are_given() || is_log(&args.record) {
         if args.image.is_some() {

@@ -32,6 +32,8 @@ impl FormKernel for MultiplyAndFinish<'_> {
             (14, _) => self.multiply::<F, 14, 2>(f, 2),
             (12, _) => self.multiply::<F, 12, 2>(f, 2),
             (9, _) => self.multiply::<F, 9, 2>(f, 2),
+            _ if F::S::TILE_PIXELS == 8 && blocks == 1 => self.multiply::<F, 8, 1>(f, 1),
+            _ if F::S::TILE_PIXELS == 8 => self.multiply::<F, 8, 2>(f, 2),
             _ if F::S::TILE_PIXELS == 3 => self.multiply::<F, 3, 1>(f, blocks.min(2)),
             _ => self.multiply::<F, 6, 1>(f, blocks.min(2)),
         }

@@ -66,7 +66,7 @@ impl Backend for Workspace {
         let mut outputs = Vec::with_capacity(inputs.len());
         for input in inputs {
             let size = max_pool.spec.output_size(input.shape().size())?;
-            let mut output = self.take(BlockedShape::new(input.shape().channels, size));
+            let mut output = self.take(BlockedShape::new(input.shape().channels, size))?;
             pool::max_pool2d(
                 max_pool.level,
                 &max_pool.spec,
@@ -81,7 +81,7 @@ impl Backend for Workspace {
     fn relu(&mut self, relu: &Relu, inputs: &[Map]) -> Result<Vec<Map>> {
         let mut outputs = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let mut output = self.take(input.shape());
+            let mut output = self.take(input.shape())?;
             pointwise::relu(relu.level, input.as_ref()?.data(), output.as_mut()?.data())?;
             outputs.push(output);
         }
@@ -136,7 +136,7 @@ fn convolve<'a>(
     let mut outputs = Vec::with_capacity(inputs.len());
     for input in inputs {
         let size = kernel.output_size(input.size())?;
-        outputs.push(workspace.take(BlockedShape::new(conv.spec().out_channels, size)));
+        outputs.push(workspace.take(BlockedShape::new(conv.spec().out_channels, size))?);
     }
     let mut items = Vec::with_capacity(inputs.len());
     for (i, (input, output)) in inputs.iter().zip(&mut outputs).enumerate() {

@@ -1,7 +1,7 @@
 //! Memory for feature maps that is reused from layer to layer and from image to image.
 
-use retinanet_kernels::AlignedBuffer;
 use retinanet_kernels::layout::{Blocked, BlockedMut, BlockedShape};
+use retinanet_kernels::{AlignedBuffer, zeros};
 
 use crate::Result;
 
@@ -27,7 +27,7 @@ impl Map {
 
     /// The values as (c, y, x).
     pub(crate) fn to_chw(&self) -> Result<Vec<f32>> {
-        let mut values = vec![0.0; self.shape.values()];
+        let mut values = zeros(self.shape.values())?;
         self.as_ref()?.to_chw(&mut values)?;
         Ok(values)
     }
@@ -47,10 +47,14 @@ const SMALL: usize = 1 << 18;
 
 impl Workspace {
     /// A map whose values are left over from before.
-    pub(crate) fn take(&mut self, shape: BlockedShape) -> Map {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn take(&mut self, shape: BlockedShape) -> Result<Map> {
         let len = shape.len();
         let size = |buffer: &AlignedBuffer| buffer.as_slice().len();
-        let fits = |buffer: &AlignedBuffer| (len..=len * LOOSE + SMALL).contains(&size(buffer));
+        let loose = len.saturating_mul(LOOSE).saturating_add(SMALL);
+        let fits = |buffer: &AlignedBuffer| (len..=loose).contains(&size(buffer));
         let indices = 0..self.free.len();
         let best =
             indices.clone().filter(|&i| fits(&self.free[i])).min_by_key(|&i| size(&self.free[i]));
@@ -63,13 +67,13 @@ impl Workspace {
                     .filter(|&i| size(&self.free[i]) < len)
                     .max_by_key(|&i| size(&self.free[i]));
                 drop(small.map(|i| self.free.swap_remove(i)));
-                AlignedBuffer::zeroed(len)
+                AlignedBuffer::try_zeroed(len)?
             }
         };
         if cfg!(test) {
             buffer.as_mut_slice().fill(f32::NAN);
         }
-        Map { shape, buffer }
+        Ok(Map { shape, buffer })
     }
 
     /// Address and length of each buffer that no map uses, in order.

@@ -1,0 +1,71 @@
+//! Nothing but the recipe and the data changes a bit.
+
+use crate::scene::{ADAM, SGD, SIX, Scene, Settings, weights};
+
+#[test]
+fn threads_workers_levels_and_stops_change_no_byte_of_log_and_model() {
+    let scene = Scene::new();
+    let expected = scene.train("recipe.toml", "plain", &["--threads", "1", "--workers", "0"]);
+    let same = |run: &str, found: String| {
+        assert_eq!(found, expected, "{run}");
+        for file in ["log.jsonl", "model.safetensors", "states/step-000000006.safetensors"] {
+            let (ours, theirs) =
+                (scene.read(&format!("{run}/{file}")), scene.read(&format!("plain/{file}")));
+            assert!(ours == theirs, "{run}/{file}");
+        }
+    };
+    for (run, more) in
+        [("t2", ["--threads", "2", "--workers", "1"]), ("t3", ["--threads", "3", "--workers", "4"])]
+    {
+        same(run, scene.train("recipe.toml", run, &more));
+    }
+    for (level, flag) in [("portable", None), ("avx2", Some("avx2")), ("avx512", Some("avx512f"))] {
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        if flag.is_some_and(|flag| !cpu.split_whitespace().any(|word| word == flag)) {
+            eprintln!("SKIPPED: this CPU has no {level}");
+            continue;
+        }
+        let mut command = scene.train_command("recipe.toml", level, &[]);
+        same(level, weights(&command.env("RETINANET_CPU_LEVEL", level).output().unwrap()));
+    }
+    // At a saved state, between two, and at the evaluation.
+    for stop in ["1", "2", "3", "5"] {
+        let run = format!("stop{stop}");
+        scene.train("recipe.toml", &run, &["--steps", stop]);
+        same(&run, scene.train("recipe.toml", &run, &["--resume"]));
+    }
+    // Once more of what is complete: nothing changes.
+    same("t2", scene.train("recipe.toml", "t2", &["--resume"]));
+}
+
+#[test]
+fn parts_of_a_step_and_evaluations_change_no_weight() {
+    let scene = Scene::new();
+    let expected = scene.train("recipe.toml", "plain", &[]);
+    for (run, settings) in [
+        (
+            "parts",
+            Settings { optimiser: SGD, run: &format!("{SIX}\naccumulate = 4"), validated: true },
+        ),
+        ("blind", Settings { optimiser: SGD, run: SIX, validated: false }),
+    ] {
+        scene.recipe("other.toml", &settings);
+        assert_eq!(scene.train("other.toml", run, &[]), expected, "{run}");
+    }
+    assert!(!scene.path("blind/best.safetensors").exists());
+    assert!(scene.path("parts/best.safetensors").exists());
+}
+
+/// What three steps come to on every machine. Where this fails, bits of training have changed.
+#[test]
+fn three_steps_have_the_pinned_digests() {
+    let scene = Scene::new();
+    let run = "steps = 3\nbatch = 4\nseed = 11\nevaluate_every = 0\ncheckpoint_every = 0";
+    for (name, optimiser, pinned) in [
+        ("sgd", SGD, "8766b130260abec6574e017c07f02399a8f63d18211bd8f6674221d41622b669"),
+        ("adam", ADAM, "99b52d41a4e731924c5112264b0c5a113796fb65880f6bc77e911898e218b886"),
+    ] {
+        scene.recipe("pinned.toml", &Settings { optimiser, run, validated: false });
+        assert_eq!(scene.train("pinned.toml", name, &[]), pinned, "{name}");
+    }
+}
