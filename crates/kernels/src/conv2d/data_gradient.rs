@@ -109,7 +109,7 @@ impl DataGradient {
                     let grad_output = item.grad_output;
                     self.convolve(&mut [DataGradientItem { grad_output, residual: None, output }])?;
                     self.spread(Blocked::new(low, scratch)?, item.residual, &mut item.output);
-                    Ok(())
+                    Ok::<(), Error>(())
                 })?;
             } else {
                 // What the output's size would be with stride 1.
