@@ -7,3 +7,4 @@ pub mod new_process;
 pub mod parity_data;
 pub mod parity_models;
 pub mod reduced;
+pub mod reduced_training;

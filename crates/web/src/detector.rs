@@ -17,7 +17,6 @@ fn limits() -> DecodeLimits {
         max_file_bytes: 64 << 20,
         max_pixels: 50_000_000,
         max_memory_bytes: 512 << 20,
-        ..DecodeLimits::default()
     }
 }
 

@@ -171,8 +171,8 @@ fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Re
     // Of a run that failed, too: it shows how the losses went.
     let drawn = draw(run.folder());
     let summary = summary?;
-    drawn?;
     conclude(args, run.folder(), &summary)?;
+    drawn?;
     if summary.complete {
         return Ok(Exit::Done);
     }

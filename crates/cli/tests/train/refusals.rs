@@ -93,6 +93,21 @@ fn folders_are_gone_on_with_only_as_they_were_left() {
 }
 
 #[test]
+fn a_picture_that_does_not_decode_ends_the_run_by_name_and_it_goes_on_when_it_is_mended() {
+    let scene = Scene::new();
+    let expected = scene.train("recipe.toml", "plain", &[]);
+    let picture = scene.read("images/3.png");
+    scene.write("images/3.png", &picture[..picture.len() / 2]);
+    let output = scene.train_command("recipe.toml", "run", &[]).output().unwrap();
+    let said = exits(&output, 3);
+    has(&said, &["step ", "3.png", "with the file as it was, --resume goes on"]);
+    assert!(!said.contains("learning rate"), "{said}");
+    scene.write("images/3.png", picture);
+    assert_eq!(scene.train("recipe.toml", "run", &["--resume"]), expected);
+    assert!(scene.read("run/log.jsonl") == scene.read("plain/log.jsonl"));
+}
+
+#[test]
 fn a_model_that_is_there_is_not_replaced() {
     let scene = Scene::new();
     fs::create_dir(scene.path("mine")).unwrap();

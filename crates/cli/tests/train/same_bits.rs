@@ -34,6 +34,10 @@ fn threads_workers_levels_and_stops_change_no_byte_of_log_and_model() {
         scene.train("recipe.toml", &run, &["--steps", stop]);
         same(&run, scene.train("recipe.toml", &run, &["--resume"]));
     }
+    let drawn = String::from_utf8(scene.read("plain/curves.svg")).unwrap();
+    for title in ["Loss", "Learning rate", "Scores on the validation pictures"] {
+        assert!(drawn.contains(title), "{drawn}");
+    }
     // Once more of what is complete: nothing changes.
     same("t2", scene.train("recipe.toml", "t2", &["--resume"]));
 }

@@ -159,8 +159,7 @@ pub enum RunError {
     },
     /// A step cannot be made.
     #[error(
-        "step {step} (images {}) failed: {reason}. The last saved state is as it was; a lower learning rate, or gradient \
-         clipping (`optimiser.clip_norm`), may help against numbers that are not finite",
+        "step {step} (images {}) failed: {reason}. The last saved state is as it was{advice}",
         images.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
     )]
     Step {
@@ -170,6 +169,8 @@ pub enum RunError {
         images: Vec<i64>,
         /// What went wrong.
         reason: String,
+        /// What may help.
+        advice: &'static str,
     },
     /// Another rank cannot go on.
     #[error(

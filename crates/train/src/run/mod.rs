@@ -397,7 +397,15 @@ impl Run {
     }
 
     fn failed(&self, step: u64, images: &[i64], error: Error) -> Error {
-        RunError::Step { step: step + 1, images: images.to_vec(), reason: error.to_string() }.into()
+        let advice = match error {
+            Error::Data(_) => "; with the file as it was, --resume goes on",
+            _ => {
+                "; a lower learning rate, or gradient clipping (`optimiser.clip_norm`), may help against numbers that \
+                 are not finite"
+            }
+        };
+        let (images, reason) = (images.to_vec(), error.to_string());
+        RunError::Step { step: step + 1, images, reason, advice }.into()
     }
 
     /// The digests of all that the next step depends on.
