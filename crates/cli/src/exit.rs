@@ -54,6 +54,18 @@ pub enum Failure {
         /// One or more lines, without a newline at the end.
         message: String,
     },
+    /// All processes of a run end for the same reason, which one of them says.
+    Shared {
+        /// The exit code.
+        exit: Exit,
+        /// As of `Told`.
+        message: String,
+    },
+    /// It was said why.
+    Said {
+        /// The exit code.
+        exit: Exit,
+    },
     /// Whoever read the output has left (`| head`): nothing more to do, and no error.
     ReaderLeft,
 }
@@ -130,6 +142,9 @@ impl From<retinanet_train::Error> for Failure {
             Training::Run(RunError::BrokenLog { .. } | RunError::OtherHead { .. }) => {
                 Self::check_failed(error.to_string())
             }
+            Training::Run(RunError::OtherRank { .. } | RunError::RankDiffers { .. }) => {
+                Self::Shared { exit: Exit::BadInput, message: error.to_string() }
+            }
             _ => Self::bad_input(error.to_string()),
         }
     }
@@ -146,7 +161,8 @@ pub fn report(outcome: Outcome) -> u8 {
     let exit = match outcome {
         Ok(exit) => exit,
         Err(Failure::ReaderLeft) => Exit::Done,
-        Err(Failure::Told { exit, message }) => {
+        Err(Failure::Said { exit }) => exit,
+        Err(Failure::Told { exit, message } | Failure::Shared { exit, message }) => {
             complain(&message);
             exit
         }

@@ -14,6 +14,7 @@ mod interrupt;
 mod limit_options;
 mod output;
 mod progress;
+mod ranks;
 mod report;
 mod signing;
 mod svg;

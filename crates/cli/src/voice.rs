@@ -89,6 +89,12 @@ pub fn color_of_help(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     }
 }
 
+/// No progress and no notes from here on, whatever the options say.
+#[cfg(feature = "mpi")]
+pub fn hush() {
+    LOUDNESS.store(QUIET, Ordering::Relaxed);
+}
+
 /// Whether progress and notes are not wanted.
 pub fn is_quiet() -> bool {
     LOUDNESS.load(Ordering::Relaxed) == QUIET

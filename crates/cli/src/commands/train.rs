@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use retinanet_train::recipe::Recipe;
-use retinanet_train::run::{Alone, Curves, Event, Reduce, Run, RunFolder, RunOptions, RunSummary};
+use retinanet_train::run::{Curves, Event, Reduce, Run, RunFolder, RunOptions, RunSummary, agree};
 use serde::Serialize;
 
 use crate::detect_options::fetch_options;
@@ -16,6 +17,7 @@ use crate::inputs::refuse_url_or_stdin;
 use crate::interrupt;
 use crate::output::{print, print_line, write_text};
 use crate::progress::Progress;
+use crate::ranks::Ranks;
 use crate::svg::training_file;
 use crate::text::printable;
 use crate::voice::{detail, notice};
@@ -46,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
 
-    /// CPU threads; no weight depends on it [default: one per core]
+    /// CPU threads, of each process; no weight depends on it [default: one per core, with ranks its share of them]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
@@ -72,6 +74,7 @@ const EXAMPLES: &str = "Examples:
   retinanet train --recipe recipe.toml --preview looks           # look at what will be trained on
   retinanet train --recipe recipe.toml --out run
   retinanet train --recipe recipe.toml --out run --resume        # after a crash, or Ctrl-C
+  mpirun -n 4 retinanet train --recipe recipe.toml --out run     # 4 processes, the same weights (built with --features mpi)
   retinanet detect --weights run/model.safetensors photo.jpg
 
 Ctrl-C finishes the step, saves and ends; a second one ends at once.
@@ -102,17 +105,47 @@ pub fn run(args: &Args) -> Outcome {
         return Err(Failure::usage("give --recipe"));
     };
     refuse_url_or_stdin(path)?;
-    let (recipe, text) = Recipe::read(path)?;
-    let threads = args.threads.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| Failure::usage(format!("--threads: {error}")))?;
     if let Some(folder) = &args.preview {
-        return pool.install(|| preview(recipe, folder));
+        let recipe = Recipe::open(path)?;
+        return pool(args.threads)?.install(|| preview(recipe, folder));
     }
     let Some(out) = &args.out else {
         return Err(Failure::usage("give --out"));
     };
-    pool.install(|| train(args, recipe, &text, out, Box::new(Alone)))
+    let ranks = Ranks::join()?;
+    let threads = args.threads.or_else(|| NonZeroUsize::new(ranks.threads()?));
+    if ranks.count() > 1 {
+        let threads = threads.map_or(1, NonZeroUsize::get);
+        notice(&format!("{} ranks; this one has {threads} threads", ranks.count()));
+    }
+    let pool = pool(threads)?;
+    let mut reduce = ranks.reduce();
+    // A rank that cannot read its recipe must not leave the others waiting.
+    let read = agree(&mut *reduce, read(path, args, threads, &ranks), "before the first step");
+    let outcome = read.and_then(|(recipe, text, options)| {
+        pool.install(|| train(args, recipe, &text, out, options, reduce))
+    });
+    ranks.leave(outcome)
+}
+
+fn pool(threads: Option<NonZeroUsize>) -> Outcome<ThreadPool> {
+    let threads = threads.map_or(0, NonZeroUsize::get);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Failure::usage(format!("--threads: {error}")))
+}
+
+/// The recipe, its text, and what else the run needs.
+fn read(
+    path: &Path,
+    args: &Args,
+    threads: Option<NonZeroUsize>,
+    ranks: &Ranks,
+) -> Outcome<(Recipe, String, RunOptions)> {
+    let (recipe, text) = Recipe::read(path)?;
+    // Of several ranks each has as many CPUs as threads.
+    let few = threads.filter(|_| ranks.count() > 1).map(|threads| threads.get().min(2));
+    let workers = args.workers.or(few);
+    Ok((recipe, text, RunOptions { resume: args.resume, workers, fetch: Some(fetch_options()?) }))
 }
 
 fn preview(recipe: Recipe, folder: &Path) -> Outcome {
@@ -123,19 +156,29 @@ fn preview(recipe: Recipe, folder: &Path) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Reduce>) -> Outcome {
+fn train(
+    args: &Args,
+    recipe: Recipe,
+    text: &str,
+    out: &Path,
+    options: RunOptions,
+    reduce: Box<dyn Reduce>,
+) -> Outcome {
     let writes = reduce.rank() == 0;
-    let options =
-        RunOptions { resume: args.resume, workers: args.workers, fetch: Some(fetch_options()?) };
     let mut run = Run::open(recipe, text, out, options, reduce)?;
-    if !writes {
-        let stopped = interrupt::finish_first();
-        run.advance(args.steps, &mut |_| flow(stopped()))?;
-        return Ok(Exit::Done);
-    }
-    say_what_is_trained(&run);
     let (total, done) = (run.recipe().run.steps, run.state().step);
     let until = args.steps.map_or(total, |steps| steps.min(total));
+    // Any rank may have been asked to stop.
+    let ended = |summary: &RunSummary, stopped: bool| {
+        let early = stopped || summary.step < until || until == total;
+        if early && !summary.complete { Exit::Interrupted } else { Exit::Done }
+    };
+    if !writes {
+        let stopped = interrupt::finish_first();
+        let summary = run.advance(args.steps, &mut |_| flow(stopped()))?;
+        return Ok(ended(&summary, stopped()));
+    }
+    say_what_is_trained(&run);
     if until < done {
         notice(&format!("the run has made {done} steps already; none is made"));
     }
@@ -173,14 +216,13 @@ fn train(args: &Args, recipe: Recipe, text: &str, out: &Path, reduce: Box<dyn Re
     let summary = summary?;
     conclude(args, run.folder(), &summary)?;
     drawn?;
-    if summary.complete {
-        return Ok(Exit::Done);
+    if !summary.complete {
+        notice(&format!(
+            "stopped after step {} of {total}; the same command with --resume goes on",
+            summary.step
+        ));
     }
-    notice(&format!(
-        "stopped after step {} of {total}; the same command with --resume goes on",
-        summary.step
-    ));
-    Ok(if stopped() { Exit::Interrupted } else { Exit::Done })
+    Ok(ended(&summary, stopped()))
 }
 
 /// Draws the losses, the learning rate and the scores.

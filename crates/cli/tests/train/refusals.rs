@@ -40,6 +40,18 @@ fn recipes_and_data_that_cannot_be_used_are_refused_and_nothing_is_written() {
     has(&exits(&output, 3), &["missing.toml"]);
 }
 
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_build_without_mpi_is_not_one_of_several_processes() {
+    let scene = Scene::new();
+    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
+        let mut command = scene.train_command("recipe.toml", "run", &[]);
+        let output = command.env(name, "3").output().unwrap();
+        has(&exits(&output, 2), &["3 of these", "--features mpi"]);
+        assert!(!scene.path("run").exists());
+    }
+}
+
 #[test]
 fn folders_are_gone_on_with_only_as_they_were_left() {
     let scene = Scene::new();

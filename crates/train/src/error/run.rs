@@ -174,10 +174,37 @@ pub enum RunError {
     },
     /// Another rank cannot go on.
     #[error(
-        "another rank failed in step {step}; its own message says why. The last saved state is as it was"
+        "rank {rank} failed {doing}; its own message says why. The last saved state is as it was"
     )]
     OtherRank {
-        /// The step's number, from 1.
-        step: u64,
+        /// Which one: the first that failed.
+        rank: usize,
+        /// What it was doing.
+        doing: String,
+    },
+    /// A rank has something else than the others.
+    #[error(
+        "rank {rank} does not have the same {part} as rank {usual}; all ranks need the same release, recipe, files and options, and \
+         machines that compute without faults"
+    )]
+    RankDiffers {
+        /// The rank.
+        rank: usize,
+        /// The first of those that most ranks agree with.
+        usual: usize,
+        /// What is not the same.
+        part: String,
+    },
+    /// A rank is not there any more.
+    #[error("rank {rank} has left the run. The last saved state is as it was; go on with --resume")]
+    RankGone {
+        /// Which one.
+        rank: usize,
+    },
+    /// Message passing cannot be used.
+    #[error("MPI cannot be used: {reason}")]
+    Mpi {
+        /// Why.
+        reason: String,
     },
 }

@@ -10,6 +10,14 @@
 //!
 //! Who computes a picture, and how many do, changes no bit of this.
 //!
+//! # Ranks
+//!
+//! A run can be made by several [ranks](Reduce): [threads](ThreadRank) of a process, or processes, also of several machines, by MPI (the
+//! feature `mpi`). Each has all weights and makes the same steps; the pictures of a step are dealt out among them. All read the
+//! recipe, the pictures and, to go on, the saved state, so the folder lies where every rank can read it; rank 0 alone writes, and
+//! evaluates while the others wait. They compare digests: before the first step those of release, recipe, data and state, after every
+//! step those of the weights and of what the optimiser keeps. What one rank cannot do ends the run on all of them.
+//!
 //! # The folder
 //!
 //! | file | what |
@@ -27,13 +35,17 @@
 //! again with the same bytes. [`verify`](crate::verify)
 //! holds the log against the recipe, by making the steps again.
 
+mod agreement;
 mod evaluation;
 mod folder;
 mod log;
 mod log_writer;
 mod metrics;
+#[cfg(feature = "mpi")]
+mod processes;
 mod reduce;
 mod step;
+mod threads;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -41,6 +53,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use retinanet::data::Shard;
 use retinanet::determinism::Digest;
 use retinanet::labels::Categories;
 use retinanet::model::RetinaNetConfig;
@@ -62,13 +75,18 @@ use crate::start::start;
 use crate::state::{RunSettings, TrainingState, save_model};
 use crate::{Error, Result};
 
+pub use agreement::{agree, same};
 pub use evaluation::Scores;
 pub use folder::RunFolder;
 pub use log::{EndLine, EvaluationLine, LogHeader, LogLine, RunLog, StepLine, is_training_log};
 pub use metrics::{Curves, ScorePoint, StepPoint};
+#[cfg(feature = "mpi")]
+pub use processes::{MpiRank, MpiWorld};
 pub use reduce::{Alone, Reduce};
 pub use step::Stepper;
+pub use threads::ThreadRank;
 
+use agreement::{mark, of_rank_0};
 use evaluation::Validation;
 use log_writer::LogWriter;
 use metrics::Metrics;
@@ -151,8 +169,8 @@ impl Run {
     /// text, for the record.
     ///
     /// # Errors
-    /// [`RunError`] for a folder that has a run, or none to go on with, or that another process trains in; what the recipe's model, weights and
-    /// data lack.
+    /// [`RunError`] for a folder that has a run, or none to go on with, or that another process trains in, and for ranks that do
+    /// not have the same; what the recipe's model, weights and data lack.
     pub fn open(
         recipe: Recipe,
         text: &str,
@@ -160,6 +178,36 @@ impl Run {
         options: RunOptions,
         mut reduce: Box<dyn Reduce>,
     ) -> Result<Self> {
+        const DOING: &str = "before the first step";
+        let shard = reduce.shard()?;
+        // Everyone looks before anyone writes.
+        let ready = Self::ready(recipe, out, options, shard);
+        let (mut run, header, digests) = agree(&mut *reduce, ready, DOING)?;
+        run.reduce = reduce;
+        let release = format!("{} {}", env!("CARGO_PKG_VERSION"), header.numerics);
+        let mut parts = vec![
+            ("release", mark(&release)),
+            ("recipe", mark(&header.recipe)),
+            ("training data", header.data),
+            ("number of steps made", mark(&run.state.step.to_string())),
+        ];
+        parts.extend(digests.parts());
+        same(&mut *run.reduce, &parts)?;
+        let recorded = match run.reduce.rank() {
+            0 => run.open_record(text, &header, &digests),
+            _ => Ok(()),
+        };
+        agree(&mut *run.reduce, recorded, DOING)?;
+        Ok(run)
+    }
+
+    /// A run without its other ranks and its record, of which nothing is written yet.
+    fn ready(
+        recipe: Recipe,
+        out: &Path,
+        options: RunOptions,
+        shard: Shard,
+    ) -> Result<(Self, LogHeader, Digests)> {
         let settings = recipe.run_settings()?;
         let folder = RunFolder::new(out);
         let states = folder.states()?;
@@ -174,8 +222,6 @@ impl Run {
         if !options.resume {
             folder.check_free()?;
         }
-        // Everyone looks before anyone writes.
-        reduce.wait()?;
         let (state, origin) = match states.as_slice() {
             [before @ .., (_, path)] => {
                 let state = TrainingState::open(path, &settings);
@@ -187,12 +233,11 @@ impl Run {
                 (state, Some(origin))
             }
         };
-        let mut run = Self::assembled(recipe, state, folder, options.workers, reduce)?;
+        let mut run = Self::assembled(recipe, state, folder, options.workers, shard)?;
         run.origin = origin;
-        if run.reduce.rank() == 0 {
-            run.open_record(text)?;
-        }
-        Ok(run)
+        let digests = Self::digests_of(&run.state)?;
+        let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
+        Ok((run, header, digests))
     }
 
     /// The state that a recipe's run begins with.
@@ -214,7 +259,7 @@ impl Run {
         state: TrainingState,
         folder: RunFolder,
         workers: Option<usize>,
-        reduce: Box<dyn Reduce>,
+        shard: Shard,
     ) -> Result<Self> {
         let level = Level::from_env()?;
         let settings = recipe.run_settings()?;
@@ -225,7 +270,7 @@ impl Run {
             return Err(RunError::BoxWeights { weights }.into());
         }
         let source = Arc::new(samples_of(&recipe, config)?);
-        let mut load = LoadConfig { shard: reduce.shard()?, ..LoadConfig::default() };
+        let mut load = LoadConfig { shard, ..LoadConfig::default() };
         load.workers = workers.unwrap_or(load.workers);
         // The run looks at its own flag, between steps.
         let loader = SampleLoader::new(source.clone(), &load, Arc::new(AtomicBool::new(false)))?;
@@ -240,7 +285,7 @@ impl Run {
             loader,
             validation,
             origin: None,
-            reduce,
+            reduce: Box::new(Alone),
             record: None,
             best: None,
             level,
@@ -248,17 +293,15 @@ impl Run {
     }
 
     /// Writes the folder's first files, or takes the record up where the state was saved.
-    fn open_record(&mut self, text: &str) -> Result<()> {
+    fn open_record(&mut self, text: &str, header: &LogHeader, digests: &Digests) -> Result<()> {
         let step = self.state.step;
-        let digests = Self::digests_of(&self.state)?;
-        let header = LogHeader::new(&self.settings.recipe, self.source.set(), &digests.weights)?;
         self.folder.create()?;
         let path = self.folder.log();
         let log = match step {
-            0 => LogWriter::begin(&path, &header)?,
+            0 => LogWriter::begin(&path, header)?,
             _ => {
                 let log = LogWriter::resume(&path, step)?;
-                log.header().check_same(&header, &self.folder)?;
+                log.header().check_same(header, &self.folder)?;
                 let line = log.last().filter(|line| line.step == step);
                 let line = line.ok_or_else(|| RunError::Log {
                     path: path.clone(),
@@ -324,6 +367,7 @@ impl Run {
     ) -> Result<RunSummary> {
         let last = self.recipe.run.steps;
         let until = until.map_or(last, |until| if until < last { until } else { last });
+        same(&mut *self.reduce, &[("last step (`--steps`)", mark(&until.to_string()))])?;
         let mut saved = self.state.step;
         // An evaluation may have been broken off.
         let mut stopped = self.evaluate_if_due(watch)?;
@@ -331,68 +375,80 @@ impl Run {
             let mut stepper = Stepper::new(&self.state.parameters, self.recipe.run.batch)?;
             let mut samples = self.loader.from_step(self.state.step)?;
             while self.state.step < until && !stopped {
-                let ends = self.step(&mut stepper, &mut samples, watch)?;
-                let step = self.state.step;
-                // Before the evaluation, which may take long.
-                if is_due(self.recipe.run.checkpoint_every, step) || step == until {
-                    self.save(watch)?;
-                    saved = step;
-                }
+                let started = Instant::now();
+                let line = self.make_step(&mut stepper, &mut samples)?;
+                let seconds = started.elapsed().as_secs_f64();
+                let images_per_second = self.source.run().batch as f64 / seconds;
+                let kept = self.keep(&line, images_per_second, watch).and_then(|ends| {
+                    let step = self.state.step;
+                    // Before the evaluation, which may take long.
+                    if is_due(self.recipe.run.checkpoint_every, step) || step == until {
+                        self.save(watch)?;
+                        saved = step;
+                    }
+                    Ok(ends)
+                });
+                let doing = format!("after step {}", self.state.step);
+                let ends = agree(&mut *self.reduce, kept, &doing)?;
                 stopped = self.reduce.any(ends.is_break())? || self.evaluate_if_due(watch)?;
             }
         }
-        if saved < self.state.step {
-            self.save(watch)?;
-        }
-        self.finish()
+        let ended = match saved < self.state.step {
+            true => self.save(watch),
+            false => Ok(()),
+        };
+        let summary = ended.and_then(|()| self.finish());
+        let summary = agree(&mut *self.reduce, summary, "at the end")?;
+        // Only rank 0 knows the log.
+        let head = of_rank_0(&mut *self.reduce, summary.head)?;
+        let complete = self.reduce.gather(&[i64::from(summary.complete)])?[0] == [1];
+        Ok(RunSummary { head, complete, ..summary })
     }
 
-    /// One step; breaks if the watcher says so.
-    fn step(
+    /// Puts a step on record; breaks if the watcher says so.
+    fn keep(
         &mut self,
-        stepper: &mut Stepper,
-        samples: &mut Samples,
+        line: &StepLine,
+        images_per_second: f64,
         watch: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let started = Instant::now();
-        let line = self.make_step(stepper, samples)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let images_per_second = self.source.run().batch as f64 / seconds;
         if let Some((log, metrics)) = &mut self.record {
             log.push(LogLine::Step(line.clone()))?;
-            metrics.step(&line, images_per_second)?;
+            metrics.step(line, images_per_second)?;
         }
-        Ok(watch(&Event::Step { line: &line, images_per_second }))
+        Ok(watch(&Event::Step { line, images_per_second }))
     }
 
-    /// One step, and its line.
+    /// One step, the same on all ranks, and its line. Nothing is written.
     pub(crate) fn make_step(
         &mut self,
         stepper: &mut Stepper,
         samples: &mut Samples,
     ) -> Result<StepLine> {
         let number = self.state.step;
+        let doing = format!("in step {}", number + 1);
         let batch = self.source.run().batch;
         let images = self.source.order().step(number);
         let images: Vec<i64> = images.iter().map(|place| place.image_id).collect();
         let share = self.reduce.share(number, batch);
-        let gradients = stepper.gradients(
-            &self.recipe,
-            &self.state.parameters,
-            self.level,
-            samples.by_ref().take(share),
-        );
+        let gradients = stepper
+            .gradients(
+                &self.recipe,
+                &self.state.parameters,
+                self.level,
+                samples.by_ref().take(share),
+            )
+            .map_err(|error| self.failed(number, &images, error));
         // A rank that failed must not leave the others waiting for its sum.
-        if self.reduce.any(gradients.is_err())? {
-            gradients.map_err(|error| self.failed(number, &images, error))?;
-            return Err(RunError::OtherRank { step: number + 1 }.into());
-        }
+        agree(&mut *self.reduce, gradients, &doing)?;
         self.reduce.add_up(stepper.sum_mut())?;
         let rate = self.schedule.learning_rate(number);
-        let applied = stepper.apply(&self.recipe, &mut self.state, rate, self.level);
-        let (losses, norm) = applied.map_err(|error| self.failed(number, &images, error))?;
-        let digests =
-            Self::digests_of(&self.state).map_err(|error| self.failed(number, &images, error))?;
+        let applied = stepper
+            .apply(&self.recipe, &mut self.state, rate, self.level)
+            .and_then(|(losses, norm)| Ok((losses, norm, Self::digests_of(&self.state)?)))
+            .map_err(|error| self.failed(number, &images, error));
+        let (losses, norm, digests) = agree(&mut *self.reduce, applied, &doing)?;
+        same(&mut *self.reduce, &digests.parts())?;
         Ok(digests.line(number + 1, images, rate, &losses, norm))
     }
 
@@ -449,8 +505,10 @@ impl Run {
         if !self.is_evaluation_due() {
             return Ok(false);
         }
-        let ends = self.evaluate(watch)?.is_break();
-        self.reduce.any(ends)
+        let ends = self.evaluate(watch);
+        let doing = format!("in the evaluation after step {}", self.state.step);
+        let ends = agree(&mut *self.reduce, ends, &doing)?;
+        self.reduce.any(ends.is_break())
     }
 
     fn evaluate(
@@ -572,6 +630,14 @@ pub(crate) struct Digests {
 const SHORT: usize = 16;
 
 impl Digests {
+    /// What ranks compare.
+    fn parts(&self) -> Vec<(&'static str, Digest)> {
+        let mut parts =
+            vec![("weights", self.weights.root()), ("optimiser's moments", self.optimiser)];
+        parts.extend(self.ema.map(|ema| ("average of the weights", ema)));
+        parts
+    }
+
     fn line(
         self,
         step: u64,

@@ -7,6 +7,8 @@ use crate::gradient_sum::GradientSum;
 
 /// Several processes (ranks) that make a run together: each computes a share of every step's pictures and has all
 /// weights. Sums are of integers, so no order of adding up, and no number of ranks, changes a bit.
+///
+/// A transport has three methods; the rest is made of them. All ranks make the same calls in the same sequence.
 pub trait Reduce {
     /// Which one this is, from 0. Rank 0 writes the run's files.
     fn rank(&self) -> usize;
@@ -14,22 +16,54 @@ pub trait Reduce {
     /// How many there are.
     fn ranks(&self) -> usize;
 
-    /// Adds up the sums of all ranks; each then has the total.
+    /// Adds up each of these values over all ranks, which give as many; each then has the total. Totals fit into 64 bits.
     ///
     /// # Errors
     /// The connection to another rank is lost.
-    fn add_up(&mut self, sum: &mut GradientSum) -> Result<()>;
+    fn add(&mut self, values: &mut [i64]) -> Result<()>;
+
+    /// Adds up the sums of all ranks; each then has the total.
+    ///
+    /// # Errors
+    /// As [`Reduce::add`].
+    fn add_up(&mut self, sum: &mut GradientSum) -> Result<()> {
+        sum.slices_mut().try_for_each(|values| self.add(values))
+    }
+
+    /// What every rank gives, as many values each, in order of ranks.
+    ///
+    /// # Errors
+    /// As [`Reduce::add`].
+    fn gather(&mut self, own: &[i64]) -> Result<Vec<Vec<i64>>> {
+        // A sum in which everyone has a place of its own.
+        let mut all = vec![0; own.len() * self.ranks()];
+        all[own.len() * self.rank()..][..own.len()].copy_from_slice(own);
+        self.add(&mut all)?;
+        let len = own.len();
+        Ok((0..self.ranks()).map(|rank| all[rank * len..][..len].to_vec()).collect())
+    }
+
+    /// The first rank that says yes.
+    ///
+    /// # Errors
+    /// As [`Reduce::add`].
+    fn first(&mut self, yes: bool) -> Result<Option<usize>> {
+        let all = self.gather(&[i64::from(yes)])?;
+        Ok(all.iter().position(|said| said == &[1]))
+    }
 
     /// Whether any rank says yes.
     ///
     /// # Errors
-    /// As [`Reduce::add_up`].
-    fn any(&mut self, yes: bool) -> Result<bool>;
+    /// As [`Reduce::add`].
+    fn any(&mut self, yes: bool) -> Result<bool> {
+        Ok(self.first(yes)?.is_some())
+    }
 
     /// Returns when all ranks are here.
     ///
     /// # Errors
-    /// As [`Reduce::add_up`].
+    /// As [`Reduce::add`].
     fn wait(&mut self) -> Result<()> {
         self.any(false).map(drop)
     }
@@ -65,12 +99,8 @@ impl Reduce for Alone {
         1
     }
 
-    fn add_up(&mut self, _: &mut GradientSum) -> Result<()> {
+    fn add(&mut self, _: &mut [i64]) -> Result<()> {
         Ok(())
-    }
-
-    fn any(&mut self, yes: bool) -> Result<bool> {
-        Ok(yes)
     }
 }
 
@@ -89,12 +119,8 @@ mod tests {
             self.1
         }
 
-        fn add_up(&mut self, _: &mut GradientSum) -> Result<()> {
+        fn add(&mut self, _: &mut [i64]) -> Result<()> {
             Ok(())
-        }
-
-        fn any(&mut self, yes: bool) -> Result<bool> {
-            Ok(yes)
         }
     }
 

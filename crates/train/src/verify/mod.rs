@@ -8,6 +8,7 @@ mod report;
 
 use std::path::PathBuf;
 
+use retinanet::data::Shard;
 use retinanet::determinism::{Digest, NUMERICS_VERSION};
 use retinanet::weights::FetchOptions;
 
@@ -16,7 +17,7 @@ pub use report::{Difference, DifferenceKind, Part, RunVerification};
 use crate::digest::TensorDigests;
 use crate::error::RunError;
 use crate::recipe::Recipe;
-use crate::run::{Alone, LogHeader, Run, RunFolder, RunLog, Scores, StepLine, Stepper};
+use crate::run::{LogHeader, Run, RunFolder, RunLog, Scores, StepLine, Stepper};
 use crate::state::{RunSettings, TrainingState, open_model};
 use crate::{Error, Result};
 
@@ -116,7 +117,7 @@ pub fn verify_run(
         None => Run::beginning(&recipe, &settings, fetch)?.0,
     };
     let after = state.step;
-    let run = Run::assembled(recipe, state, folder.clone(), workers, Box::new(Alone))?;
+    let run = Run::assembled(recipe, state, folder.clone(), workers, Shard::default())?;
     report.difference = compare_beginning(header, &run, &settings)?;
     if report.difference.is_some() {
         return Ok(report);
