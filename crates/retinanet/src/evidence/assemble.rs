@@ -31,7 +31,7 @@ use crate::{Detector, Error, Result};
 /// let lines = (0..photos.len()).map(|index| {
 ///     let (path, name) = (photos.path(index), photos.name(index));
 ///     let (line, _found) = LooseLine::record(&detector, path, &name, &DecodeLimits::default())?;
-///     Ok(line)
+///     Ok::<_, retinanet::Error>(line)
 /// });
 /// let summary = assemble("log.jsonl".as_ref(), &detector, &photos, lines, false)?;
 /// println!("{}", summary.head);
