@@ -20,14 +20,7 @@ pub fn group_norm(
     for group in 0..spec.groups {
         let first = group * per_group;
         let x = &input[first * pixels..][..per_group * pixels];
-        let n = x.len() as f32;
-        let mean = sum(x, pixels, |s, x| s + x) / n;
-        let centred = sum(x, pixels, |s, x| s + (x - mean));
-        let rest = centred / n;
-        let square = sum(x, pixels, |s, x| fma(x - mean, x - mean, s));
-        let variance = (square - centred * rest) / n;
-        let variance = if variance < 0.0 { 0.0 } else { variance };
-        let rstd = 1.0 / (variance + spec.eps).sqrt();
+        let [mean, rest, rstd] = statistics(x, pixels, spec.eps);
         for (i, x) in x.iter().enumerate() {
             let c = first + i / pixels;
             let scale = gamma[c] * rstd;
@@ -62,13 +55,7 @@ pub fn group_norm_backward(
         let values = first * pixels..(first + per_group) * pixels;
         let (x, g) = (&input[values.clone()], &masked[values]);
         let n = x.len() as f32;
-        let mean = sum(x, pixels, |s, x| s + x) / n;
-        let centred = sum(x, pixels, |s, x| s + (x - mean));
-        let rest = centred / n;
-        let square = sum(x, pixels, |s, x| fma(x - mean, x - mean, s));
-        let variance = (square - centred * rest) / n;
-        let variance = if variance < 0.0 { 0.0 } else { variance };
-        let rstd = 1.0 / (variance + spec.eps).sqrt();
+        let [mean, rest, rstd] = statistics(x, pixels, spec.eps);
         let (mut all, mut products) = (0.0, 0.0);
         for c in 0..per_group {
             let own = c * pixels..(c + 1) * pixels;
@@ -90,6 +77,18 @@ pub fn group_norm_backward(
         }
     }
     [of_input, of_gamma, of_beta]
+}
+
+/// A group's mean, what rounding left over in it, and one over its standard deviation.
+fn statistics(x: &[f32], pixels: usize, eps: f32) -> [f32; 3] {
+    let n = x.len() as f32;
+    let mean = sum(x, pixels, |s, x| s + x) / n;
+    let centred = sum(x, pixels, |s, x| s + (x - mean));
+    let rest = centred / n;
+    let square = sum(x, pixels, |s, x| fma(x - mean, x - mean, s));
+    let variance = (square - centred * rest) / n;
+    let variance = if variance < 0.0 { 0.0 } else { variance };
+    [mean, rest, 1.0 / (variance + eps).sqrt()]
 }
 
 /// The sum over a group; `step` takes a term into a partial sum.

@@ -36,6 +36,7 @@
 //! holds the log against the recipe, by making the steps again.
 
 mod agreement;
+mod digests;
 mod evaluation;
 mod folder;
 mod log;
@@ -87,6 +88,7 @@ pub use step::Stepper;
 pub use threads::ThreadRank;
 
 use agreement::{mark, of_rank_0};
+pub(crate) use digests::Digests;
 use evaluation::Validation;
 use log_writer::LogWriter;
 use metrics::Metrics;
@@ -235,7 +237,7 @@ impl Run {
         };
         let mut run = Self::assembled(recipe, state, folder, options.workers, shard)?;
         run.origin = origin;
-        let digests = Self::digests_of(&run.state)?;
+        let digests = Digests::of(&run.state)?;
         let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
         Ok((run, header, digests))
     }
@@ -445,7 +447,7 @@ impl Run {
         let rate = self.schedule.learning_rate(number);
         let applied = stepper
             .apply(&self.recipe, &mut self.state, rate, self.level)
-            .and_then(|(losses, norm)| Ok((losses, norm, Self::digests_of(&self.state)?)))
+            .and_then(|(losses, norm)| Ok((losses, norm, Digests::of(&self.state)?)))
             .map_err(|error| self.failed(number, &images, error));
         let (losses, norm, digests) = agree(&mut *self.reduce, applied, &doing)?;
         same(&mut *self.reduce, &digests.parts())?;
@@ -462,17 +464,6 @@ impl Run {
         };
         let (images, reason) = (images.to_vec(), error.to_string());
         RunError::Step { step: step + 1, images, reason, advice }.into()
-    }
-
-    /// The digests of all that the next step depends on.
-    pub(crate) fn digests_of(state: &TrainingState) -> Result<Digests> {
-        let TrainingState { parameters, optimiser, ema, .. } = state;
-        let ema = ema.as_ref().map(|ema| TensorDigests::of_ema(ema, parameters)).transpose()?;
-        Ok(Digests {
-            weights: TensorDigests::of_weights(parameters)?,
-            optimiser: TensorDigests::of_optimiser(optimiser, parameters)?.root(),
-            ema: ema.map(|digests| digests.root()),
-        })
     }
 
     /// The samples of the steps after so many.
@@ -617,68 +608,4 @@ fn samples_of(recipe: &Recipe, config: &RetinaNetConfig) -> Result<SampleSource>
     let batch = usize::try_from(recipe.run.batch).unwrap_or(usize::MAX);
     let shape = RunShape { seed: recipe.run.seed, batch, steps: recipe.run.steps };
     SampleSource::new(set, config.transform.clone(), recipe.augment.clone(), shape, CACHE)
-}
-
-/// The digests of a state.
-pub(crate) struct Digests {
-    weights: TensorDigests,
-    optimiser: Digest,
-    ema: Option<Digest>,
-}
-
-/// How many digits of a tensor's digest a line has.
-const SHORT: usize = 16;
-
-impl Digests {
-    /// What ranks compare.
-    fn parts(&self) -> Vec<(&'static str, Digest)> {
-        let mut parts =
-            vec![("weights", self.weights.root()), ("optimiser's moments", self.optimiser)];
-        parts.extend(self.ema.map(|ema| ("average of the weights", ema)));
-        parts
-    }
-
-    fn line(
-        self,
-        step: u64,
-        images: Vec<i64>,
-        learning_rate: f64,
-        losses: &step::MeanLosses,
-        gradient_norm: f32,
-    ) -> StepLine {
-        StepLine {
-            step,
-            images,
-            learning_rate,
-            classification: losses.classification,
-            regression: losses.regression,
-            foreground: losses.foreground,
-            gradient_norm,
-            weights: self.weights.root(),
-            optimiser: self.optimiser,
-            ema: self.ema,
-            tensors: self.tensors(),
-        }
-    }
-
-    /// The first digits of each tensor's digest.
-    fn tensors(&self) -> Vec<String> {
-        let short = |digest: &Digest| digest.to_string().chars().take(SHORT).collect();
-        self.weights.tensors().iter().map(|(_, digest)| short(digest)).collect()
-    }
-
-    /// The first part of a state that is not the one that was logged.
-    pub(crate) fn difference(&self, line: &StepLine) -> Option<String> {
-        if self.weights.root() != line.weights {
-            let ours = self.tensors();
-            let names = self.weights.tensors().iter().map(|(name, _)| name);
-            let mut pairs = names.zip(ours.iter().zip(&line.tensors));
-            let first = pairs.find(|(_, (ours, theirs))| ours != theirs);
-            return Some(first.map_or("the list of tensors".to_owned(), |(name, _)| name.clone()));
-        }
-        if self.optimiser != line.optimiser {
-            return Some("the optimiser's moments".to_owned());
-        }
-        (self.ema != line.ema).then(|| "the average of the weights".to_owned())
-    }
 }

@@ -17,7 +17,7 @@ pub use report::{Difference, DifferenceKind, Part, RunVerification};
 use crate::digest::TensorDigests;
 use crate::error::RunError;
 use crate::recipe::Recipe;
-use crate::run::{LogHeader, Run, RunFolder, RunLog, Scores, StepLine, Stepper};
+use crate::run::{Digests, LogHeader, Run, RunFolder, RunLog, Scores, StepLine, Stepper};
 use crate::state::{RunSettings, TrainingState, open_model};
 use crate::{Error, Result};
 
@@ -197,7 +197,7 @@ fn compare_state(
     let part = match TrainingState::open(&path, settings) {
         Err(error) => error.to_string(),
         Ok(state) if state.step != step => format!("it is the state of step {}", state.step),
-        Ok(state) => match Run::digests_of(&state).map(|digests| digests.difference(&line)) {
+        Ok(state) => match Digests::of(&state).map(|digests| digests.difference(&line)) {
             Ok(None) => return Ok(Ok(state)),
             Ok(Some(part)) => format!("{part} differs"),
             Err(error) => error.to_string(),
