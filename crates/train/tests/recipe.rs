@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use retinanet_train::data::{ColourConfig, MosaicConfig, SquareConfig};
+use retinanet_train::data::{ColourConfig, MosaicConfig, PasteConfig, SquareConfig};
 use retinanet_train::error::RecipeError;
 use retinanet_train::gradient_sum::LossSums;
 use retinanet_train::losses::{BoxLoss, DivideBy, LossConfig};
@@ -52,9 +52,11 @@ fn the_example_is_the_defaults() {
     // What is commented out is what the data's own defaults are.
     let shown = Recipe::example().replace("# square", "square").replace("scales = []", "");
     let shown = shown.replace("# mosaic", "mosaic").replace("# colour", "colour");
+    let shown = shown.replace("# paste", "paste");
     let shown = Recipe::parse(&shown, "example.toml").unwrap().augment;
     assert_eq!(shown.square, Some(SquareConfig::default()));
     assert_eq!(shown.mosaic, Some(MosaicConfig::default()));
+    assert_eq!(shown.paste, Some(PasteConfig::default()));
     assert_eq!(shown.colour, Some(ColourConfig::default()));
     // Every key is there, as it is or as a comment that only needs its `# ` taken away.
     let keys = |text: &str| -> Vec<String> {
@@ -74,6 +76,7 @@ fn the_example_is_the_defaults() {
     full.augment.max_size = Some(1);
     full.augment.square = Some(SquareConfig::default());
     full.augment.mosaic = Some(MosaicConfig::default());
+    full.augment.paste = Some(PasteConfig::default());
     full.augment.colour = Some(ColourConfig::default());
     full.optimiser.clip_norm = Some(1.0);
     full.optimiser.ema_decay = Some(0.5);

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 use super::colour::Curve;
-use super::tile::{Layout, Tile};
+use super::dataset::TrainingImage;
+use super::paste::{ObjectIndex, Paste, PasteConfig};
+use super::tile::{Layout, Tile, objects_of};
 
 /// The longest side that a configuration may ask for: squares of it are still inputs.
 const MAX_SIDE: usize = 1 << 13;
 /// The shortest square: a mosaic needs room for four.
 const MIN_SQUARE: usize = 32;
+/// More objects laid over a sample than one can see.
+const MAX_PASTED: usize = 64;
 /// More scales than anyone lists.
 const MAX_SCALES: usize = 1 << 10;
 
@@ -35,13 +39,24 @@ pub struct AugmentConfig {
     pub square: Option<SquareConfig>,
     /// Four images in one square. Needs `square`. Default: none.
     pub mosaic: Option<MosaicConfig>,
+    /// Objects of other images laid over the sample. Needs `square`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paste: Option<PasteConfig>,
     /// Brightness and contrast. Default: none.
     pub colour: Option<ColourConfig>,
 }
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { flip: 0.5, scales: vec![], max_size: None, square: None, mosaic: None, colour: None }
+        Self {
+            flip: 0.5,
+            scales: vec![],
+            max_size: None,
+            square: None,
+            mosaic: None,
+            paste: None,
+            colour: None,
+        }
     }
 }
 
@@ -173,6 +188,17 @@ impl AugmentConfig {
             share("augment.mosaic.until", until)?;
             factors("augment.mosaic.scale", scale, square.side)?;
         }
+        if let Some(PasteConfig { most, margin, scale }) = self.paste {
+            let Some(square) = &self.square else {
+                let value = "set without `augment.square`".to_owned();
+                return refuse("augment.paste", value, "a square to lay objects over");
+            };
+            if !(1..=MAX_PASTED).contains(&most) {
+                return refuse("augment.paste.most", most.to_string(), "1 to 64");
+            }
+            share("augment.paste.margin", margin)?;
+            factors("augment.paste.scale", scale, square.side)?;
+        }
         if let Some(ColourConfig { contrast, .. }) = self.colour
             && contrast > 100
         {
@@ -224,17 +250,25 @@ pub(super) struct Choices<'a> {
     pub(super) seed: u64,
     pub(super) epoch: u64,
     pub(super) image_id: i64,
+    /// The set.
+    pub(super) images: &'a [TrainingImage],
+    /// All its objects.
+    pub(super) objects: &'a [ObjectIndex],
 }
 
 impl Choices<'_> {
-    /// The sample whose own image is `index` of a set of images with these `sizes` [height, width].
-    pub(super) fn layout(
-        &self,
-        index: usize,
-        images: usize,
-        size: impl Fn(usize) -> [usize; 2],
-        mosaics: bool,
-    ) -> retinanet::Result<Layout> {
+    /// The sample whose own image is `index` of the set.
+    pub(super) fn layout(&self, index: usize, mosaics: bool) -> retinanet::Result<Layout> {
+        let mut layout = self.arranged(index, mosaics)?;
+        if let (Some(square), Some(paste)) = (&self.config.square, &self.config.paste) {
+            with_ieee(|| self.paste(square, paste, &mut layout))?;
+        }
+        Ok(layout)
+    }
+
+    /// The sample before anything is laid over it.
+    fn arranged(&self, index: usize, mosaics: bool) -> retinanet::Result<Layout> {
+        let size = |index: usize| self.images[index].size;
         with_ieee(|| match (&self.config.square, &self.config.mosaic) {
             (Some(square), Some(mosaic)) if mosaics => {
                 let mut stream = self.stream("mosaic");
@@ -243,9 +277,9 @@ impl Choices<'_> {
                 }
                 let mut drawn = [index; 4];
                 for other in &mut drawn[1..] {
-                    *other = stream.range(images as u64)? as usize;
+                    *other = stream.range(self.images.len() as u64)? as usize;
                 }
-                self.mosaic(square, mosaic, drawn, &size, &mut stream)
+                self.mosaic(square, mosaic, drawn, &mut stream)
             }
             (Some(square), _) => self.square(square, index, size(index)),
             (None, _) => self.whole(index, size(index)),
@@ -292,7 +326,6 @@ impl Choices<'_> {
         square: &SquareConfig,
         mosaic: &MosaicConfig,
         images: [usize; 4],
-        size: &impl Fn(usize) -> [usize; 2],
         stream: &mut Stream,
     ) -> retinanet::Result<Layout> {
         let side = square.side;
@@ -304,7 +337,8 @@ impl Choices<'_> {
             let (below, right) = (number >= 2, number % 2 == 1);
             let space = [if below { side - y } else { y }, if right { side - x } else { x }];
             let name = format!("mosaic/{number}/");
-            let mut tile = self.part(&name, index, size(index), side, mosaic.scale, space)?;
+            let mut tile =
+                self.part(&name, index, self.images[index].size, side, mosaic.scale, space)?;
             // A tile touches the centre.
             tile.at = [
                 if below { y } else { y - tile.size[0] },
@@ -313,6 +347,34 @@ impl Choices<'_> {
             tiles.push(tile);
         }
         self.in_square(square, tiles, [side; 2])
+    }
+
+    /// Lays objects of the set over what is in the square.
+    fn paste(
+        &self,
+        square: &SquareConfig,
+        config: &PasteConfig,
+        layout: &mut Layout,
+    ) -> retinanet::Result<()> {
+        if self.objects.is_empty() {
+            return Ok(());
+        }
+        let (images, objects, side) = (self.images, self.objects, square.side);
+        let paste = Paste { config, images, objects, side };
+        let mut present = objects_of(layout, images);
+        let count = self.stream("paste").range(config.most as u64 + 1)?;
+        for number in 0..count {
+            let name = format!("paste/{number}/");
+            let mut stream = self.stream(&format!("{name}place"));
+            let flip = self.flip(&format!("{name}flip"));
+            if let Some(mut tile) = paste.place(flip, layout.content, &present, &mut stream)? {
+                tile.curve = self.curve(&format!("{name}colour"))?;
+                let image = &images[tile.index];
+                present.extend(tile.objects(&image.objects, image.size, layout.min_visible));
+                layout.tiles.push(tile);
+            }
+        }
+        Ok(())
     }
 
     fn in_square(

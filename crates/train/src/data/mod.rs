@@ -28,6 +28,9 @@
 //! | which part of it | `Augmentation`, `train/epoch/E/crop` |
 //! | its brightness and contrast | `Augmentation`, `train/epoch/E/colour` |
 //! | the last four, for tile T of a mosaic (0 to 3) | `Augmentation`, `train/epoch/E/mosaic/T/flip` and so on |
+//! | how many objects are laid over it | `Augmentation`, `train/epoch/E/paste` |
+//! | for object P: which, to which size, and where | `Augmentation`, `train/epoch/E/paste/P/place` |
+//! | whether it is flipped; its brightness and contrast | `Augmentation`, `train/epoch/E/paste/P/flip`, `train/epoch/E/paste/P/colour` |
 //!
 //! So turning one augmentation on or off leaves the choices of all others as they were. All decisions are integers, or
 //! f64 with one rounding an operation; boxes are f32 in torchvision's order of operations; pixels are resized by the
@@ -39,6 +42,7 @@ mod colour;
 mod dataset;
 mod loader;
 mod order;
+mod paste;
 mod preview;
 mod source;
 mod tile;
@@ -48,5 +52,6 @@ pub use augment::{AugmentConfig, ColourConfig, MosaicConfig, SquareConfig};
 pub use dataset::{LeftOut, TrainingImage, TrainingSet, TrainingSetConfig};
 pub use loader::{LoadConfig, SampleLoader, Samples};
 pub use order::{Order, Place};
+pub use paste::PasteConfig;
 pub use preview::{PreviewFile, write_preview};
 pub use source::{RunShape, Sample, SampleSource};

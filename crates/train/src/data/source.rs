@@ -14,6 +14,8 @@ use super::augment::{AugmentConfig, Choices};
 use super::cache::Cache;
 use super::dataset::{TrainingImage, TrainingSet};
 use super::order::{Order, Place};
+use super::paste::{ObjectIndex, all_objects};
+use super::tile::objects_of;
 
 /// An input of the network, and what is to be found in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +34,7 @@ pub struct Sample {
     pub content: [usize; 2],
     /// What is to be found, in pixels of the canvas: image by image, in the annotations' order.
     pub objects: Vec<Object>,
-    /// The images that are shown: one, or a mosaic's four.
+    /// The images that are shown: one, or a mosaic's four, then those whose objects are laid over it.
     pub shown: Vec<i64>,
 }
 
@@ -52,6 +54,7 @@ pub struct RunShape {
 #[derive(Debug)]
 pub struct SampleSource {
     set: TrainingSet,
+    objects: Vec<ObjectIndex>,
     order: Order,
     augment: AugmentConfig,
     transform: TransformConfig,
@@ -94,7 +97,8 @@ impl SampleSource {
         }
         let mosaics_until = augment.mosaics_until(run.steps);
         let (decode, cache) = (DecodeOptions::default(), Cache::new(cache_bytes));
-        Ok(Self { set, order, augment, transform, decode, run, mosaics_until, cache })
+        let objects = all_objects(set.images());
+        Ok(Self { set, objects, order, augment, transform, decode, run, mosaics_until, cache })
     }
 
     /// The images.
@@ -145,21 +149,21 @@ impl SampleSource {
             return Err(DataError::Stopped);
         }
         let Place { epoch, index, image_id, .. } = self.order.place(position);
+        let images = self.set.images();
         let choices = Choices {
             config: &self.augment,
             transform: &self.transform,
             seed: self.run.seed,
             epoch,
             image_id,
+            images,
+            objects: &self.objects,
         };
-        let images = self.set.images();
         let mosaics = self.order.step_of(position) < self.mosaics_until;
-        let layout = choices
-            .layout(index, images.len(), |index| images[index].size, mosaics)
-            .map_err(|error| self.error(index, position, &error))?;
+        let layout =
+            choices.layout(index, mosaics).map_err(|error| self.error(index, position, &error))?;
 
         let mut canvas = Vec::new();
-        let mut objects = Vec::new();
         for tile in &layout.tiles {
             if stopped() {
                 return Err(DataError::Stopped);
@@ -176,16 +180,13 @@ impl SampleSource {
                 canvas.resize(3 * layout.canvas[0] * layout.canvas[1], 0.0);
                 tile.paint(&image, &self.transform, &mut canvas, layout.canvas).map_err(refuse)?;
             }
-            let annotated = &images[tile.index];
-            let seen = annotated.objects.iter();
-            objects.extend(
-                seen.filter_map(|one| tile.object(*one, annotated.size, layout.min_visible)),
-            );
         }
+        let objects = objects_of(&layout, images);
         let shown = layout.tiles.iter().map(|tile| images[tile.index].image.id).collect();
         let (size, content) = (layout.canvas, layout.content);
         Ok(Sample { image_id, epoch, position, canvas, size, content, objects, shown })
     }
+
     /// The decoded image `index`, in the frame of its annotations.
     fn image(&self, index: usize, position: u64) -> Result<Arc<Image>, DataError> {
         let entry = &self.set.images()[index].image;

@@ -7,6 +7,7 @@ use retinanet_kernels::with_ieee;
 use crate::losses::Object;
 
 use super::colour::Curve;
+use super::dataset::TrainingImage;
 
 /// What a sample is made of. Sizes and places are [height, width] and [top, left] in pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,15 @@ pub(super) struct Tile {
     pub(super) size: [usize; 2],
     /// Where in the canvas it begins.
     pub(super) at: [usize; 2],
+}
+
+/// What is to be found in a sample, in pixels of the canvas: tile by tile, in the annotations' order.
+pub(super) fn objects_of(layout: &Layout, images: &[TrainingImage]) -> Vec<Object> {
+    let of_tile = |tile: &Tile| {
+        let image = &images[tile.index];
+        tile.objects(&image.objects, image.size, layout.min_visible)
+    };
+    layout.tiles.iter().flat_map(of_tile).collect()
 }
 
 impl Tile {
@@ -105,18 +115,23 @@ impl Tile {
         Image::from_rgb8(width, height, rgb).map(Some)
     }
 
+    /// Those of the image's objects that are in view.
+    pub(super) fn objects(
+        &self,
+        objects: &[Object],
+        original: [usize; 2],
+        min_visible: f32,
+    ) -> Vec<Object> {
+        objects.iter().filter_map(|one| self.object(*one, original, min_visible)).collect()
+    }
+
     /// An object of the image, of `original` [height, width], in pixels of the canvas; `None` if too little of it is
     /// in view.
     ///
     /// Each step is one f32 rounding: flipped, x becomes width - x; times resized / original of its axis, as in
     /// torchvision's `resize_boxes`; of a part, moved by a whole number and cut to the tile. The share in view is
     /// the area of what is left by the area before.
-    pub(super) fn object(
-        &self,
-        object: Object,
-        original: [usize; 2],
-        min_visible: f32,
-    ) -> Option<Object> {
+    fn object(&self, object: Object, original: [usize; 2], min_visible: f32) -> Option<Object> {
         with_ieee(|| {
             let [x1, y1, x2, y2] = object.corners;
             let width = original[1] as f32;

@@ -4,8 +4,8 @@ use retinanet::Image;
 use retinanet::image::TransformConfig;
 use retinanet_train::Error;
 use retinanet_train::data::{
-    AugmentConfig, ColourConfig, DataError, MosaicConfig, RunShape, Sample, SampleSource,
-    SquareConfig, write_preview,
+    AugmentConfig, ColourConfig, DataError, MosaicConfig, PasteConfig, RunShape, Sample,
+    SampleSource, SquareConfig, write_preview,
 };
 
 use crate::{RUN, photos, set_of, source, transform};
@@ -138,6 +138,51 @@ fn mosaics_show_four_images_until_their_share_of_the_run_is_over() {
 }
 
 #[test]
+fn objects_are_laid_over_a_sample_and_nothing_else_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let paste = PasteConfig { most: 3, margin: 0.2, scale: [0.3, 0.9] };
+    let config = AugmentConfig { paste: Some(paste), ..mosaics(0.5) };
+    let pasted = source(folder.path(), 7, config, 1 << 20);
+    let plain = all(&source(folder.path(), 7, mosaics(0.5), 1 << 20));
+    let images = pasted.set().images();
+    let (mut more, mut none) = (0, 0);
+    for (sample, plain) in all(&pasted).iter().zip(&plain) {
+        assert_eq!((sample.size, sample.content), (plain.size, plain.content));
+        let under = plain.objects.len();
+        assert_eq!(sample.objects[..under], plain.objects);
+        assert_eq!(sample.shown[..plain.shown.len()], plain.shown);
+        let laid = &sample.shown[plain.shown.len()..];
+        assert!(laid.len() <= 3 && laid.iter().all(|id| images.iter().any(|i| i.image.id == *id)));
+        more += laid.len();
+        none += usize::from(laid.is_empty());
+        assert_eq!(laid.is_empty(), sample == plain);
+        // Every pasted tile shows the object that it was cut out for.
+        assert!(sample.objects.len() >= under + laid.len(), "{sample:?}");
+        let [height, width] = sample.content;
+        for object in &sample.objects[under..] {
+            let [x1, y1, x2, y2] = object.corners;
+            assert!(0.0 <= x1 && x1 < x2 && x2 <= width as f32, "{object:?} in {width}");
+            assert!(0.0 <= y1 && y1 < y2 && y2 <= height as f32, "{object:?} in {height}");
+            // At the object's centre is no longer what was there.
+            let (x, y) = ((x1 + x2) as usize / 2, (y1 + y2) as usize / 2);
+            let at = y * sample.size[1] + x;
+            let planes = (0..3).map(|plane| plane * sample.size[0] * sample.size[1] + at);
+            assert!(planes.into_iter().any(|i| sample.canvas[i] != plain.canvas[i]), "{object:?}");
+        }
+        for hidden in &plain.objects {
+            let [x1, y1, x2, y2] = hidden.corners;
+            for over in &sample.objects[under..] {
+                let [left, top, right, bottom] = over.corners;
+                let across = (x2.min(right) - x1.max(left)).max(0.0);
+                let down = (y2.min(bottom) - y1.max(top)).max(0.0);
+                assert!(across * down <= 0.2501 * (x2 - x1) * (y2 - y1), "{hidden:?} {over:?}");
+            }
+        }
+    }
+    assert!(more > 8 && none > 1, "{more} {none}");
+}
+
+#[test]
 fn a_sample_is_a_function_of_its_position() {
     let folder = tempfile::tempdir().unwrap();
     let forwards = all(&source(folder.path(), 7, mosaics(0.7), 0));
@@ -211,6 +256,10 @@ fn senseless_settings_are_named() {
         mosaic: Some(MosaicConfig { probability, until, scale }),
         ..square()
     };
+    let pasted = |most, margin, scale| AugmentConfig {
+        paste: Some(PasteConfig { most, margin, scale }),
+        ..square()
+    };
     let colour = Some(ColourConfig { brightness: 255, contrast: 101 });
     for (augment, setting) in [
         (AugmentConfig { flip: 1.5, ..base() }, "augment.flip"),
@@ -232,6 +281,11 @@ fn senseless_settings_are_named() {
         (in_mosaic(2.0, 0.5, [1.0; 2]), "augment.mosaic.probability"),
         (in_mosaic(1.0, 1.1, [1.0; 2]), "augment.mosaic.until"),
         (in_mosaic(1.0, 0.5, [1.0, f64::INFINITY]), "augment.mosaic.scale"),
+        (AugmentConfig { paste: Some(PasteConfig::default()), ..base() }, "augment.paste"),
+        (pasted(0, 0.1, [1.0; 2]), "augment.paste.most"),
+        (pasted(65, 0.1, [1.0; 2]), "augment.paste.most"),
+        (pasted(1, f64::NAN, [1.0; 2]), "augment.paste.margin"),
+        (pasted(1, 0.1, [1.0, 1e9]), "augment.paste.scale"),
         (AugmentConfig { colour, ..base() }, "augment.colour.contrast"),
     ] {
         let error = run(augment, RUN).unwrap_err();
