@@ -73,3 +73,21 @@ fn three_steps_have_the_pinned_digests() {
         assert_eq!(scene.train("pinned.toml", name, &[]), pinned, "{name}");
     }
 }
+
+/// The demonstration's first steps, on pictures of squares instead of photos, and from the seed alone.
+#[test]
+fn the_demonstrations_first_steps_have_the_pinned_digest() {
+    let scene = Scene::new();
+    let recipe = include_str!("../../../../examples/recipes/person_r18.toml");
+    let backbone = "backbone = \"person_r18/resnet18_imagenet_to_layer3.safetensors\"\n";
+    assert_eq!(recipe.matches(backbone).count(), 1);
+    scene.write("person_r18.toml", recipe.replace(backbone, ""));
+    std::fs::create_dir(scene.path("person_r18")).unwrap();
+    std::fs::rename(scene.path("images"), scene.path("person_r18/photos")).unwrap();
+    let annotations = String::from_utf8(scene.read("a.json")).unwrap();
+    let annotations = annotations.replace("\"square\"", "\"person\"");
+    for part in ["train", "watch"] {
+        scene.write(&format!("person_r18/{part}.json"), &annotations);
+    }
+    assert_eq!(scene.train("person_r18.toml", "run", &["--steps", "3"]), "?");
+}
