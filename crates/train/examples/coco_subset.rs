@@ -46,10 +46,24 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// An annotation file.
+struct Part {
+    /// The file's name without its end.
+    name: String,
+    images: Vec<CocoImage>,
+    /// The sorted boxes of each image.
+    boxes: HashMap<i64, Vec<BoxLine>>,
+}
+
+impl Part {
+    fn boxes(&self, image_id: i64) -> &[BoxLine] {
+        self.boxes.get(&image_id).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// COCO's files.
 struct Sources {
-    /// Each annotation file's name without its end, its images, and their boxes by image id.
-    parts: Vec<(String, Vec<CocoImage>, HashMap<i64, Vec<BoxLine>>)>,
+    parts: Vec<Part>,
     folders: Vec<PathBuf>,
 }
 
@@ -73,16 +87,16 @@ impl Sources {
             }
             boxes.values_mut().for_each(|boxes| boxes.sort_unstable());
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            parts.push((name, truth.images().to_vec(), boxes));
+            parts.push(Part { name, images: truth.images().to_vec(), boxes });
         }
         Ok(Self { parts, folders })
     }
 
     /// An image's entry and its boxes.
     fn image(&self, id: i64) -> Option<(&CocoImage, &[BoxLine])> {
-        self.parts.iter().find_map(|(_, images, boxes)| {
-            let image = images.iter().find(|image| image.id == id)?;
-            Some((image, boxes.get(&id).map_or(&[][..], Vec::as_slice)))
+        self.parts.iter().find_map(|part| {
+            let image = part.images.iter().find(|image| image.id == id)?;
+            Some((image, part.boxes(id)))
         })
     }
 
@@ -116,12 +130,11 @@ fn digest_of(boxes: &[BoxLine]) -> String {
 fn list(category: &str, sources: &Sources) -> Result<String, Failure> {
     let mut text =
         format!("# part\timage\tSHA-256 of the file\tboxes of {category}\tSHA-256 of these\n");
-    for (part, images, boxes) in &sources.parts {
-        for image in images {
-            let boxes = boxes.get(&image.id).map_or(&[][..], Vec::as_slice);
-            let photo = sha256(&sources.photo(image)?);
-            let (id, count, digest) = (image.id, boxes.len(), digest_of(boxes));
-            writeln!(text, "{part}\t{id}\t{photo}\t{count}\t{digest}")?;
+    for part in &sources.parts {
+        for image in &part.images {
+            let (name, id, boxes) = (&part.name, image.id, part.boxes(image.id));
+            let (photo, count) = (sha256(&sources.photo(image)?), boxes.len());
+            writeln!(text, "{name}\t{id}\t{photo}\t{count}\t{}", digest_of(boxes))?;
         }
     }
     Ok(text)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::losses::Object;
 
 use super::dataset::TrainingImage;
-use super::tile::Tile;
+use super::tile::{Tile, within};
 
 /// How many places are tried for an object before it is given up.
 const TRIES: usize = 8;
@@ -75,11 +75,11 @@ impl Paste<'_> {
         let [x1, y1, x2, y2] = image.objects[object].corners.map(f64::from);
         let width = image.size[1] as f64;
         let (x1, x2) = if flip { (width - x2, width - x1) } else { (x1, x2) };
-        // In the resized image: the box and its margin, whole pixels outwards, cut to the image.
+        // In the resized image: the box and its margin, whole pixels outwards, cut to the image (no cast goes below 0).
         let cut = |axis: usize, first: f64, end: f64| {
             let scale = resized[axis] as f64 / image.size[axis] as f64;
             let margin = (end - first) * self.config.margin;
-            let from = ((first - margin) * scale).floor().max(0.0) as usize;
+            let from = ((first - margin) * scale).floor() as usize;
             let to = (((end + margin) * scale).ceil() as usize).min(resized[axis]);
             (from, to.saturating_sub(from))
         };
@@ -108,7 +108,7 @@ fn covered(object: &Object, at: [usize; 2], size: [usize; 2]) -> f32 {
     let [x1, y1, x2, y2] = object.corners;
     let overlap = |axis: usize, first: f32, end: f32| {
         let (from, to) = (at[axis] as f32, (at[axis] + size[axis]) as f32);
-        (end.min(to) - first.max(from)).max(0.0)
+        within(end, from, to) - within(first, from, to)
     };
     overlap(0, y1, y2) * overlap(1, x1, x2) / ((x2 - x1) * (y2 - y1))
 }

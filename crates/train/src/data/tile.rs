@@ -158,7 +158,8 @@ impl Tile {
     }
 }
 
-fn within(value: f32, least: f32, largest: f32) -> f32 {
+/// The value, or the nearer of the two bounds.
+pub(super) fn within(value: f32, least: f32, largest: f32) -> f32 {
     if value < least {
         least
     } else if value > largest {

@@ -42,37 +42,29 @@ mod folder;
 mod log;
 mod log_writer;
 mod metrics;
+mod open;
 #[cfg(feature = "mpi")]
 mod processes;
 mod reduce;
+mod samples;
 mod step;
 mod threads;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use retinanet::data::Shard;
 use retinanet::determinism::Digest;
-use retinanet::labels::Categories;
-use retinanet::model::RetinaNetConfig;
 use retinanet::ops::Level;
 use retinanet::weights::FetchOptions;
 
-use crate::data::{
-    LoadConfig, PreviewFile, RunShape, SampleLoader, SampleSource, Samples, TrainingSet,
-    TrainingSetConfig, write_preview,
-};
+use crate::data::{SampleLoader, SampleSource, Samples, TrainingSet};
 use crate::digest::TensorDigests;
-use crate::ema::Ema;
-use crate::error::{RunError, StateError};
-use crate::optimiser::Optimiser;
+use crate::error::RunError;
 use crate::parameters::Origin;
 use crate::recipe::Recipe;
 use crate::schedule::Schedule;
-use crate::start::start;
 use crate::state::{RunSettings, TrainingState, save_model};
 use crate::{Error, Result};
 
@@ -84,6 +76,7 @@ pub use metrics::{Curves, ScorePoint, StepPoint};
 #[cfg(feature = "mpi")]
 pub use processes::{MpiRank, MpiWorld};
 pub use reduce::{Alone, Reduce};
+pub use samples::preview;
 pub use step::Stepper;
 pub use threads::ThreadRank;
 
@@ -103,9 +96,6 @@ pub struct RunOptions {
     /// How weights that the recipe names are found; `None` is by the environment's variables.
     pub fetch: Option<FetchOptions>,
 }
-
-/// The most bytes of decoded pictures that are kept.
-const CACHE: usize = 1 << 30;
 
 /// What a run tells whoever watches.
 #[derive(Debug, Clone, Copy)]
@@ -167,170 +157,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Begins the recipe's run in `out`, or goes on with the one that is there, as `options` say. `text` is the recipe's own
-    /// text, for the record.
-    ///
-    /// # Errors
-    /// [`RunError`] for a folder that has a run, or none to go on with, or that another process trains in, and for ranks that do
-    /// not have the same; what the recipe's model, weights and data lack.
-    pub fn open(
-        recipe: Recipe,
-        text: &str,
-        out: &Path,
-        options: RunOptions,
-        mut reduce: Box<dyn Reduce>,
-    ) -> Result<Self> {
-        const DOING: &str = "before the first step";
-        let shard = reduce.shard()?;
-        // Everyone looks before anyone writes.
-        let ready = Self::ready(recipe, out, options, shard);
-        let (mut run, header, digests) = agree(&mut *reduce, ready, DOING)?;
-        run.reduce = reduce;
-        let release = format!("{} {}", env!("CARGO_PKG_VERSION"), header.numerics);
-        let mut parts = vec![
-            ("release", mark(&release)),
-            ("recipe", mark(&header.recipe)),
-            ("training data", header.data),
-            ("number of steps made", mark(&run.state.step.to_string())),
-        ];
-        parts.extend(digests.parts());
-        same(&mut *run.reduce, &parts)?;
-        let recorded = match run.reduce.rank() {
-            0 => run.open_record(text, &header, &digests),
-            _ => Ok(()),
-        };
-        agree(&mut *run.reduce, recorded, DOING)?;
-        Ok(run)
-    }
-
-    /// A run without its other ranks and its record, of which nothing is written yet.
-    fn ready(
-        recipe: Recipe,
-        out: &Path,
-        options: RunOptions,
-        shard: Shard,
-    ) -> Result<(Self, LogHeader, Digests)> {
-        let settings = recipe.run_settings()?;
-        let folder = RunFolder::new(out);
-        let states = folder.states()?;
-        if states.is_empty() == options.resume {
-            let (folder, resume) = (out.to_owned(), options.resume);
-            return Err(match resume {
-                true => RunError::NoRun { folder },
-                false => RunError::HasRun { folder },
-            }
-            .into());
-        }
-        if !options.resume {
-            folder.check_free()?;
-        }
-        let (state, origin) = match states.as_slice() {
-            [before @ .., (_, path)] => {
-                let state = TrainingState::open(path, &settings);
-                let before = before.last().map(|(step, _)| *step);
-                (state.map_err(|error| unusable_state(path, error, before))?, None)
-            }
-            [] => {
-                let (state, origin) = Self::beginning(&recipe, &settings, options.fetch)?;
-                (state, Some(origin))
-            }
-        };
-        let mut run = Self::assembled(recipe, state, folder, options.workers, shard)?;
-        run.origin = origin;
-        let digests = Digests::of(&run.state)?;
-        let header = LogHeader::new(&run.settings.recipe, run.source.set(), &digests.weights)?;
-        Ok((run, header, digests))
-    }
-
-    /// The state that a recipe's run begins with.
-    pub(crate) fn beginning(
-        recipe: &Recipe,
-        settings: &RunSettings,
-        fetch: Option<FetchOptions>,
-    ) -> Result<(TrainingState, Origin)> {
-        let (parameters, origin) = start(recipe, fetch)?;
-        let optimiser = Optimiser::new(settings.optimiser, settings.groups, &parameters)?;
-        let ema = settings.ema.map(|config| Ema::new(config, &parameters)).transpose()?;
-        let recipe = settings.recipe.clone();
-        Ok((TrainingState { step: 0, parameters, optimiser, ema, recipe }, origin))
-    }
-
-    /// A run that writes nothing.
-    pub(crate) fn assembled(
-        recipe: Recipe,
-        state: TrainingState,
-        folder: RunFolder,
-        workers: Option<usize>,
-        shard: Shard,
-    ) -> Result<Self> {
-        let level = Level::from_env()?;
-        let settings = recipe.run_settings()?;
-        let schedule = recipe.schedule()?;
-        let config = state.parameters.config();
-        if config.postprocess.box_coder_weights != [1.0; 4] {
-            let weights = config.postprocess.box_coder_weights;
-            return Err(RunError::BoxWeights { weights }.into());
-        }
-        let source = Arc::new(samples_of(&recipe, config)?);
-        let mut load = LoadConfig { shard, ..LoadConfig::default() };
-        load.workers = workers.unwrap_or(load.workers);
-        // The run looks at its own flag, between steps.
-        let loader = SampleLoader::new(source.clone(), &load, Arc::new(AtomicBool::new(false)))?;
-        let validation = Validation::open(&recipe, config)?;
-        Ok(Self {
-            recipe,
-            settings,
-            schedule,
-            folder,
-            state,
-            source,
-            loader,
-            validation,
-            origin: None,
-            reduce: Box::new(Alone),
-            record: None,
-            best: None,
-            level,
-        })
-    }
-
-    /// Writes the folder's first files, or takes the record up where the state was saved.
-    fn open_record(&mut self, text: &str, header: &LogHeader, digests: &Digests) -> Result<()> {
-        let step = self.state.step;
-        self.folder.create()?;
-        let path = self.folder.log();
-        let log = match step {
-            0 => LogWriter::begin(&path, header)?,
-            _ => {
-                let log = LogWriter::resume(&path, step)?;
-                log.header().check_same(header, &self.folder)?;
-                let line = log.last().filter(|line| line.step == step);
-                let line = line.ok_or_else(|| RunError::Log {
-                    path: path.clone(),
-                    reason: format!("it has no line of step {step}, of which there is a state"),
-                })?;
-                if let Some(part) = digests.difference(line) {
-                    return Err(RunError::OtherState { step, part }.into());
-                }
-                let scores = log.evaluations().iter().filter_map(|line| line.scores.ap);
-                self.best = scores.max_by(f64::total_cmp);
-                log
-            }
-        };
-        if step == 0 {
-            self.folder.write_recipe(text)?;
-        }
-        self.folder.write_hint(&self.recipe)?;
-        self.folder.remove_remains()?;
-        let metrics = Metrics::open(&self.folder.metrics(), step)?;
-        self.record = Some((log, metrics));
-        if step == 0 {
-            // A run that is killed before its first state was saved can be continued, too.
-            self.save(&mut |_| ControlFlow::Continue(()))?;
-        }
-        Ok(())
-    }
-
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -574,38 +400,4 @@ impl Run {
 /// Whether something that is done each `interval` steps, 0 being never, is to be done after this one.
 fn is_due(interval: u64, step: u64) -> bool {
     interval > 0 && step.is_multiple_of(interval)
-}
-
-/// What to do about a state that cannot be read. Another recipe is no fault of the file.
-fn unusable_state(path: &Path, error: Error, before: Option<u64>) -> Error {
-    match error {
-        Error::State(StateError::OtherRecipe { .. }) => error,
-        error => {
-            let (path, reason) = (path.to_owned(), error.to_string());
-            RunError::BadState { path, reason, before }.into()
-        }
-    }
-}
-
-/// Draws the first samples of a recipe's run into a folder, to be looked at.
-///
-/// # Errors
-/// What the recipe's model and data lack, and what cannot be written.
-pub fn preview(recipe: &Recipe, count: u64, folder: &Path) -> Result<Vec<PreviewFile>> {
-    let (parameters, _) = start(recipe, None)?;
-    let source = samples_of(recipe, parameters.config())?;
-    Ok(write_preview(&source, count, folder)?)
-}
-
-/// The samples of a recipe's run, for a model of this configuration.
-fn samples_of(recipe: &Recipe, config: &RetinaNetConfig) -> Result<SampleSource> {
-    let categories = config.categories.clone().map(Categories::new).transpose()?;
-    let set = TrainingSet::open(
-        &recipe.resolve(&recipe.data.annotations),
-        &recipe.resolve(&recipe.data.images),
-        &TrainingSetConfig { categories, keep_empty: recipe.data.keep_empty },
-    )?;
-    let batch = usize::try_from(recipe.run.batch).unwrap_or(usize::MAX);
-    let shape = RunShape { seed: recipe.run.seed, batch, steps: recipe.run.steps };
-    SampleSource::new(set, config.transform.clone(), recipe.augment.clone(), shape, CACHE)
 }
