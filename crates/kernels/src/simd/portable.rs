@@ -135,6 +135,8 @@ impl Arithmetic for Portable {
 impl Simd for Portable {
     const TILE_PIXELS: usize = if Self::EMULATED { 8 } else { 6 };
     const EMULATED: bool = cfg!(not(any(target_feature = "fma", target_arch = "aarch64")));
+    #[cfg(target_arch = "x86_64")]
+    type Wide = super::wide::Two;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Lanes {

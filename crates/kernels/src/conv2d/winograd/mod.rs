@@ -11,6 +11,8 @@
 mod form;
 mod input;
 mod job;
+#[cfg(target_arch = "x86_64")]
+mod lists;
 mod products;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod rounded;
@@ -26,6 +28,8 @@ use std::ops::Range;
 
 use input::TransformInput;
 use job::{Image, Job, Run};
+#[cfg(target_arch = "x86_64")]
+use lists::MultiplyByLists;
 use products::MultiplyAndFinish;
 
 use super::item::{Input, Item};
@@ -98,10 +102,33 @@ fn few_tiles(job: &Job<'_>, run: Run) {
             job.run(TransformInput { job, run, block, columns, transformed: &transformed });
         });
         parallel::for_each(job.weights.chunks(), |chunk| {
+            let transformed = &transformed;
+            let multiplied = false;
+            #[cfg(target_arch = "x86_64")]
+            if job.uses_lists() {
+                by_lists(job, run, chunk..chunk + 1, transformed);
+                return;
+            }
             with_scratch(run.sums_len(), |sums| {
-                job.run(MultiplyAndFinish { job, run, chunk, transformed: &transformed, sums });
+                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
             });
         });
+    });
+}
+
+/// The outputs of a transformed run for some chunks.
+#[cfg(target_arch = "x86_64")]
+fn by_lists(job: &Job<'_>, run: Run, chunks: Range<usize>, transformed: &Shared<'_>) {
+    let all = chunks.len() * run.sums_len();
+    with_scratch(all + lists::scratch_len(job, run), |scratch| {
+        let (sums, scratch) = scratch.split_at_mut(all);
+        let all = &mut *sums;
+        let products = chunks.clone();
+        job.run(MultiplyByLists { job, run, chunks: products, transformed, sums: all, scratch });
+        for (chunk, sums) in chunks.zip(sums.chunks_exact_mut(run.sums_len())) {
+            let multiplied = true;
+            job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
+        }
     });
 }
 
@@ -110,6 +137,14 @@ fn many_tiles(job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
     let width = job.level.tile_pixels();
     let per_tile = POINTS * job.weights.in_channels.div_ceil(LANES) * job.step();
     let run_tiles = (TRANSFORMED / per_tile / width * width).clamp(width, 8 * width);
+    // Here weights are made ready run by run, so that runs are long, but some for each thread.
+    #[cfg(target_arch = "x86_64")]
+    let run_tiles = if job.uses_lists() {
+        let least = tiles.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(width);
+        least.clamp(width, 8 * width)
+    } else {
+        run_tiles
+    };
     parallel::for_each(tiles.div_ceil(run_tiles), |task| {
         let first = task * run_tiles;
         let run = Run::new(job, first, run_tiles.min(tiles - first));
@@ -120,9 +155,14 @@ fn many_tiles(job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
                 let columns = 0..run.padded;
                 job.run(TransformInput { job, run, block, columns, transformed: &transformed });
             }
+            #[cfg(target_arch = "x86_64")]
+            if job.uses_lists() {
+                by_lists(job, run, chunks.clone(), &transformed);
+                return;
+            }
             for chunk in chunks.clone() {
-                let (transformed, sums) = (&transformed, &mut *sums);
-                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums });
+                let (transformed, sums, multiplied) = (&transformed, &mut *sums, false);
+                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
             }
         });
     });
