@@ -29,7 +29,8 @@ pub(super) fn forward(
             let rows = Rows { image, spec, weights, strip, first_row, rows, chunks, finish };
             #[cfg(target_arch = "x86_64")]
             if level.uses_lists() {
-                let (group, k) = (group_pixels(weights.k()), weights.k());
+                let k = weights.k();
+                let group = group_pixels(image.out_shape.width, k);
                 with_scratch(group * CHUNK + lists_len(group, k), |scratch| {
                     level.run(ByLists { rows, group, scratch });
                 });
@@ -155,6 +156,9 @@ impl Kernel for ByLists<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if !S::EMULATED {
+            return;
+        }
         let (sums, scratch) = self.scratch.split_at_mut(self.group * CHUNK);
         for row in 0..self.rows.rows {
             let width = self.rows.image.out_shape.width;

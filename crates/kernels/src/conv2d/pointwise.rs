@@ -92,7 +92,7 @@ pub(super) fn forward(
         let panel = Panel { image, weights, k_block, first, count: end - first, chunks, finish };
         #[cfg(target_arch = "x86_64")]
         if level.uses_lists() {
-            let (group, k) = (group_pixels(weights.k()), weights.k());
+            let (group, k) = (group_pixels(panel.count, weights.k()), weights.k());
             with_scratch(group * CHUNK + lists_len(group, k), |scratch| {
                 level.run(ByLists { panel, group, scratch });
             });
@@ -216,6 +216,9 @@ impl Kernel for ByLists<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if !S::EMULATED {
+            return;
+        }
         let Panel { image, weights, first, count, ref finish, .. } = self.panel;
         let (in_plane, plane) = (image.in_shape.plane() * LANES, image.out_shape.plane() * LANES);
         let (sums, scratch) = self.scratch.split_at_mut(self.group * CHUNK);

@@ -81,12 +81,13 @@ struct Head {
 const SEGMENT: usize = 4 + 2 * RUN + RUN / 2;
 /// Places of an `f32` that a run's weights take.
 const WEIGHTS: usize = 2 * RUN * CHUNK;
-/// Values that a group of pixels has, for lists that stay in a second-level cache.
-const GROUP: usize = 32 * 1024;
+/// Values that a group of pixels has at most, for lists that stay in a cache.
+const GROUP: usize = 96 * 1024;
 
-/// The pixels of a group, where each has `k` values: so many that weights are not widened for a few.
-pub(crate) fn group_pixels(k: usize) -> usize {
-    (GROUP / k.max(1)).clamp(32, 128)
+/// The pixels of a group, of `pixels` that have `k` values each: so many that weights are not widened for a few.
+pub(crate) fn group_pixels(pixels: usize, k: usize) -> usize {
+    let most = (GROUP / k.max(1)).clamp(32, 128);
+    pixels.div_ceil(pixels.div_ceil(most).max(1))
 }
 
 /// The values of some pixels that are not zero, run by run, in scratch.

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::wide::Four;
+use super::wide::{Four, Wide};
 use super::{Arithmetic, Kernel, LANES, Simd, fma};
 
 /// The AVX level. Only [`run`] makes one.
@@ -46,6 +46,27 @@ impl Arithmetic for Avx {
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         by_doubles(self, a, b, c)
+    }
+
+    #[inline(always)]
+    fn fma_power(self, power: f32, b: Self::V, c: Self::V) -> Self::V {
+        let mut out = c;
+        // SAFETY: `self` proves AVX.
+        unsafe {
+            let back = _mm256_set1_ps(1.0 / power);
+            let mut inexact = _mm256_setzero_ps();
+            for half in 0..2 {
+                // Exact if the way back is: neither underflow nor overflow.
+                let product = _mm256_mul_ps(b[half], _mm256_set1_ps(power));
+                let unequal = _mm256_cmp_ps::<_CMP_NEQ_OQ>(_mm256_mul_ps(product, back), b[half]);
+                inexact = _mm256_or_ps(inexact, unequal);
+                out[half] = _mm256_add_ps(product, c[half]);
+            }
+            if _mm256_movemask_ps(inexact) != 0 {
+                return by_doubles(self, self.splat(power), b, c);
+            }
+        }
+        out
     }
 }
 
@@ -157,7 +178,8 @@ impl Simd for Avx {
 }
 
 /// `a * b + c` of each lane: the exact product plus `c`, rounded to `f64` and then to `f32`. All lanes are redone where
-/// this may have gone wrong in one of them, for the reasons of [`soft_fma_lanes`](super::portable::soft_fma_lanes).
+/// this may have gone wrong in one of them, for the reasons of [`soft_fma_lanes`](super::portable::soft_fma_lanes); a
+/// sum that is exact in `f64` is rounded once, which is right.
 #[inline(always)]
 fn by_doubles(s: Avx, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
     let mut out = c;
@@ -183,14 +205,11 @@ fn by_doubles(s: Avx, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256
             let ends = _mm256_shuffle_ps::<0x88>(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
             let ends = _mm256_cmp_ps::<_CMP_EQ_OQ>(_mm256_and_ps(ends, last), middle);
             doubtful = _mm256_or_ps(doubtful, ends);
-            // Of a zero, the sum itself must tell whether it is exact.
             let sized = _mm256_and_ps(out[half], size);
             let least = _mm256_set1_ps(f32::MIN_POSITIVE);
             small = _mm256_or_ps(small, _mm256_cmp_ps::<_CMP_LE_OQ>(sized, least));
         }
-        if _mm256_movemask_ps(_mm256_or_ps(doubtful, small)) != 0
-            && (_mm256_movemask_ps(doubtful) != 0 || underflow(a, b, c))
-        {
+        if _mm256_movemask_ps(_mm256_or_ps(doubtful, small)) != 0 && rounded_twice(s, a, b, c) {
             let [mut x, mut y, mut z] = [[0.0; LANES]; 3];
             s.write(&mut x, 0, a);
             s.write(&mut y, 0, b);
@@ -215,38 +234,32 @@ unsafe fn sum(a: __m128, b: __m128, c: __m128) -> __m256d {
     }
 }
 
-/// Whether a sum is not 0 and, before it is rounded to `f32`, below its normal numbers.
-///
-/// # Safety
-/// The CPU has AVX.
+/// Whether a sum is not exact in `f64` that is the middle of two `f32` or below their normal numbers.
 #[inline(always)]
-unsafe fn underflow(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> bool {
-    // SAFETY: promised by the caller.
-    unsafe {
-        let least = _mm256_set1_pd(f32::MIN_POSITIVE as f64);
-        let size = _mm256_castsi256_pd(_mm256_set1_epi64x(i64::MAX));
-        let mut under = _mm256_setzero_pd();
-        for half in 0..2 {
-            let sums = [
-                sum(
-                    _mm256_castps256_ps128(a[half]),
-                    _mm256_castps256_ps128(b[half]),
-                    _mm256_castps256_ps128(c[half]),
-                ),
-                sum(
-                    _mm256_extractf128_ps::<1>(a[half]),
-                    _mm256_extractf128_ps::<1>(b[half]),
-                    _mm256_extractf128_ps::<1>(c[half]),
-                ),
-            ];
-            for part in 0..2 {
-                let below = _mm256_cmp_pd::<_CMP_LT_OQ>(_mm256_and_pd(sums[part], size), least);
-                let some = _mm256_cmp_pd::<_CMP_NEQ_OQ>(sums[part], _mm256_setzero_pd());
-                under = _mm256_or_pd(under, _mm256_and_pd(below, some));
-            }
-        }
-        _mm256_movemask_pd(under) != 0
+fn rounded_twice(s: Avx, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> bool {
+    let [mut x, mut y, mut z] = [[0.0; LANES]; 3];
+    s.write(&mut x, 0, a);
+    s.write(&mut y, 0, b);
+    s.write(&mut z, 0, c);
+    let mut wrong = Four::splat(0.0);
+    for at in (0..LANES).step_by(Four::LANES) {
+        // SAFETY: four of sixteen values.
+        let [a, b, addend] = unsafe {
+            [
+                Four::widened(x.as_ptr().add(at)),
+                Four::widened(y.as_ptr().add(at)),
+                Four::widened(z.as_ptr().add(at)),
+            ]
+        };
+        let product = a.mul(b);
+        let sum = product.add(addend);
+        // The sum is exact if it gives back what it is of: the error of Knuth's two-sum is zero then.
+        let inexact = sum.sub(product).unequal(addend).or(sum.sub(addend).unequal(product));
+        let normal = sum.beyond(Four::splat(f64::from(f32::MIN_POSITIVE)));
+        let small = normal.and(Four::splat(1.0)).unequal(Four::splat(1.0));
+        wrong = wrong.or(inexact.and(sum.middle().or(small)));
     }
+    wrong.any()
 }
 
 /// [`fma`] of each lane; `c` becomes the answer.

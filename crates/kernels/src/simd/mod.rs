@@ -59,6 +59,11 @@ pub(crate) trait Arithmetic: Copy {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `power * b + c`, rounded once, where `power` is a power of two.
+    #[inline(always)]
+    fn fma_power(self, power: f32, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(self.splat(power), b, c)
+    }
 }
 
 /// One `f32` at a time: what the references compute in.

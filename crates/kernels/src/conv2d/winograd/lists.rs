@@ -8,7 +8,7 @@ use super::job::{Job, Run};
 use super::transform::POINTS;
 use crate::buffer::Shared;
 use crate::gemm::{CHUNK, Lists, lists_len};
-use crate::simd::LANES;
+use crate::simd::{LANES, Simd};
 
 /// The sums of a run of tiles for some chunks of output channels.
 pub(super) struct MultiplyByLists<'a> {
@@ -30,6 +30,9 @@ pub(super) fn scratch_len(job: &Job<'_>, run: Run) -> usize {
 impl FormKernel for MultiplyByLists<'_> {
     #[inline(always)]
     fn run<F: Form>(self, f: F) {
+        if !F::S::EMULATED {
+            return;
+        }
         let Self { job, run, chunks, transformed, sums, scratch } = self;
         let (stride, channels) = (run.point_stride(), job.weights.in_channels);
         assert!(POINTS * stride <= transformed.len() && F::PLACES == LANES);

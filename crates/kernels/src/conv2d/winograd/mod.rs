@@ -101,14 +101,19 @@ fn few_tiles(job: &Job<'_>, run: Run) {
             let columns = group * 7..(group * 7 + 7).min(run.padded);
             job.run(TransformInput { job, run, block, columns, transformed: &transformed });
         });
-        parallel::for_each(job.weights.chunks(), |chunk| {
-            let transformed = &transformed;
+        let (transformed, chunks) = (&transformed, job.weights.chunks());
+        #[cfg(target_arch = "x86_64")]
+        if job.uses_lists() {
+            // Lists are made for each task.
+            let tasks = chunks.min(2 * rayon::current_num_threads());
+            parallel::for_each(tasks, |task| {
+                let chunks = chunks * task / tasks..chunks * (task + 1) / tasks;
+                by_lists(job, run, chunks, transformed);
+            });
+            return;
+        }
+        parallel::for_each(chunks, |chunk| {
             let multiplied = false;
-            #[cfg(target_arch = "x86_64")]
-            if job.uses_lists() {
-                by_lists(job, run, chunk..chunk + 1, transformed);
-                return;
-            }
             with_scratch(run.sums_len(), |sums| {
                 job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
             });
