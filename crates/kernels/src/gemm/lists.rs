@@ -87,7 +87,7 @@ const GROUP: usize = 96 * 1024;
 /// The pixels of a group, of `pixels` that have `k` values each: so many that weights are not widened for a few.
 pub(crate) fn group_pixels(pixels: usize, k: usize) -> usize {
     let most = (GROUP / k.max(1)).clamp(32, 128);
-    pixels.div_ceil(pixels.div_ceil(most).max(1))
+    pixels.div_ceil(pixels.div_ceil(most).max(1)).max(1)
 }
 
 /// The values of some pixels that are not zero, run by run, in scratch.

@@ -39,8 +39,6 @@ pub(crate) use relaxed::Relaxed;
 pub(crate) use tests::hard_f32;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use wide::Wide;
-#[cfg(all(test, target_arch = "x86_64"))]
-pub(crate) use wide::{Four, Two};
 
 /// Lanes of one vector.
 pub(crate) const LANES: usize = 16;
