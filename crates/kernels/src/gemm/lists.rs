@@ -12,7 +12,7 @@
 //! the sum is scaled back.
 //!
 //! # Why the bits are right
-//! [`Limits`] see to it that no product is above 2^100 or, unless it is 0, so small that its last bit is below 2^-149,
+//! A run's limits see to it that no product is above 2^100 or, unless it is 0, so small that its last bit is below 2^-149,
 //! the last bit of all `f32`. So all sums are multiples of 2^-149, exact where an `f32` would be subnormal, and no power of
 //! two leaves the range of `f64`. Sums are right but where `s`, already rounded to `f64`, is the middle of two `f32`
 //! and was not exact ([`soft_fma_lanes`](crate::simd) has the proof). Such an `s` ends in a one and 28 zeros. What ends
@@ -162,11 +162,13 @@ impl<'a> Lists<'a> {
                 }
                 let bounded = f64::from(head.greatest) * greatest <= LARGE_PRODUCT
                     && f64::from(head.least) * least >= SMALL_PRODUCT;
-                // SAFETY: the segment is a list of this run, and the weights are this run's, widened.
-                if minus_zero
-                    || !bounded
-                    || !unsafe { by_list::<S::Wide>(segment, self.weights, channels, sums) }
-                {
+                let usual = bounded && !minus_zero;
+                let mut done = false;
+                if usual {
+                    // SAFETY: the segment is a list of this run, and the weights are this run's, widened.
+                    done = unsafe { by_list::<S::Wide>(segment, self.weights, channels, sums) };
+                }
+                if !done {
                     // SAFETY: promised by the caller.
                     unsafe { by_steps(s, |k| place(pixel, first + k), steps, packed, sums) };
                 }
