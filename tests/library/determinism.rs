@@ -79,8 +79,11 @@ fn neighbours_of_any_size_change_nothing() {
 #[test]
 fn every_cpu_level_gives_the_published_digest() {
     let photo = photo();
-    let named: &[&str] =
-        if cfg!(target_arch = "x86_64") { &["portable", "avx2", "avx512"] } else { &["portable"] };
+    let named: &[&str] = if cfg!(target_arch = "x86_64") {
+        &["portable", "avx", "avx2", "avx512"]
+    } else {
+        &["portable"]
+    };
     for name in named {
         match Level::from_name(name) {
             Ok(level) => {

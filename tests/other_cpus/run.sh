@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The same bits on other CPUs. Runs kernel_digest (all kernels) and reduced_detection (two small networks,
 # one of each kind of head) natively at every level this CPU has and on emulated x86 chips (Haswell: AVX2;
-# Nehalem: neither AVX nor FMA), and compares what they print; the decoder's pinned pixels are tested on
+# SandyBridge: AVX without FMA; Nehalem: neither), and compares what they print; the decoder's pinned pixels are tested on
 # the emulated chips too. On emulated 64-bit ARM it runs kernel_digest, and with WHOLE_LIBRARY_ON_ARM=1,
 # which compiles the library once more, the rest.
 #
@@ -81,18 +81,18 @@ x86_64() {
     for program in kernel_digest reduced_detection; do
         path=target/debug/$program
         [ $program = kernel_digest ] && path=target/debug/examples/$program
-        for level in portable avx2 avx512; do
+        for level in portable avx avx2 avx512; do
             if [ $level = portable ] || grep -qw "${level/avx512/avx512f}" /proc/cpuinfo; then
                 same $program "this CPU, $level" env RETINANET_CPU_LEVEL=$level "$path"
             else
                 echo "SKIPPED level $level: this CPU does not have it"
             fi
         done
-        for chip in Haswell Nehalem; do
+        for chip in Haswell SandyBridge Nehalem; do
             same $program "$chip" qemu-x86_64 -cpu $chip "$path"
         done
     done
-    for chip in Haswell Nehalem; do
+    for chip in Haswell SandyBridge Nehalem; do
         CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64 -cpu $chip" pixels "$chip" --workspace
     done
 }

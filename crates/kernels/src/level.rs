@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::simd::{Kernel, Portable, Simd};
 use crate::{Error, Result};
 
-/// Names the environment variable that forces a level (`portable`, `avx2` or `avx512`).
+/// Names the environment variable that forces a level (`portable`, `avx`, `avx2` or `avx512`).
 pub const LEVEL_VARIABLE: &str = "RETINANET_CPU_LEVEL";
 
 /// A set of CPU instructions. A value of this type is proof that this CPU has them: it can only be
@@ -17,6 +17,8 @@ pub struct Level(Kind);
 enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Avx,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -26,7 +28,7 @@ enum Kind {
 
 impl Level {
     /// Plain Rust over arrays of `f32`: every CPU has it. On 64-bit ARM it compiles to NEON and is
-    /// the fast level; on x86-64 it is slow, because there fused multiply-add is done in software.
+    /// the fast level; on x86-64 it is SSE2 and slow, because there fused multiply-add is done in software.
     pub const PORTABLE: Self = Self(Kind::Portable);
 
     /// The levels this CPU has, slowest first.
@@ -37,6 +39,9 @@ impl Level {
             let mut levels = vec![Self::PORTABLE];
             #[cfg(target_arch = "x86_64")]
             {
+                if is_x86_feature_detected!("avx") {
+                    levels.push(Self(Kind::Avx));
+                }
                 let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
                 if avx2 {
                     levels.push(Self(Kind::Avx2));
@@ -81,10 +86,12 @@ impl Level {
         })
     }
 
-    /// `portable`, `avx2`, `avx512` or `relaxed-simd`.
+    /// `portable`, `avx`, `avx2`, `avx512` or `relaxed-simd`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx => "avx",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -114,11 +121,29 @@ impl Level {
         self.run(TilePixels)
     }
 
+    /// Whether convolutions are computed over lists of the values that are not zero: where fused
+    /// multiply-adds are emulated on x86-64.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn uses_lists(self) -> bool {
+        struct UsesLists;
+        impl Kernel for UsesLists {
+            type Output = bool;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> bool {
+                S::EMULATED
+            }
+        }
+        self.run(UsesLists)
+    }
+
     /// Runs a kernel compiled for this level.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
             Kind::Portable => kernel.run(Portable),
+            // SAFETY: a `Level` of this kind is only made after the CPU was seen to have AVX.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx => unsafe { crate::simd::avx::run(kernel) },
             // SAFETY: a `Level` of this kind is only made after the CPU was seen to have AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { crate::simd::avx2::run(kernel) },

@@ -8,8 +8,11 @@ use crate::{Level, with_ieee};
 const REQUIRE_LEVELS: &str = "RETINANET_REQUIRE_LEVELS";
 
 /// Levels of this architecture.
-const ALL: &[&str] =
-    if cfg!(target_arch = "x86_64") { &["portable", "avx2", "avx512"] } else { &["portable"] };
+const ALL: &[&str] = if cfg!(target_arch = "x86_64") {
+    &["portable", "avx", "avx2", "avx512"]
+} else {
+    &["portable"]
+};
 
 /// The levels to test; says which it skips.
 pub(crate) fn levels() -> Vec<Level> {

@@ -119,7 +119,7 @@ fn bits_do_not_depend_on_threads_or_cpu_level() {
         };
         let expected = large(Level::best(), kind);
         assert!(expected.foreground > 100, "{}", expected.foreground);
-        let names = ["portable", "avx2", "avx512"];
+        let names = ["portable", "avx", "avx2", "avx512"];
         let levels: Vec<Level> =
             names.iter().filter_map(|name| Level::from_name(name).ok()).collect();
         assert!(!levels.is_empty());

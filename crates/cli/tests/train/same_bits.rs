@@ -19,7 +19,13 @@ fn threads_workers_levels_and_stops_change_no_byte_of_log_and_model() {
     {
         same(run, scene.train("recipe.toml", run, &more));
     }
-    for (level, flag) in [("portable", None), ("avx2", Some("avx2")), ("avx512", Some("avx512f"))] {
+    let levels = [
+        ("portable", None),
+        ("avx", Some("avx")),
+        ("avx2", Some("avx2")),
+        ("avx512", Some("avx512f")),
+    ];
+    for (level, flag) in levels {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         if flag.is_some_and(|flag| !cpu.split_whitespace().any(|word| word == flag)) {
             eprintln!("SKIPPED: this CPU has no {level}");

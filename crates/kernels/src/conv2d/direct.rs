@@ -8,6 +8,8 @@ use super::spec::Conv2dSpec;
 use super::strip::{Image, Strip, for_each_rows};
 use crate::Level;
 use crate::buffer::with_scratch;
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::{CHUNK, Lists, finish_sums, group_pixels, lists_len};
 use crate::gemm::{Finish, PackedMatrix, STREAM, Target, accumulate, finish, tile_width, zeros};
 use crate::simd::{Kernel, LANES, Simd};
 
@@ -24,7 +26,17 @@ pub(super) fn forward(
         with_scratch(image.strip.len(), |strip| {
             image.strip.fill(spec, &image.input, first_row, strip);
             let finish = Finish { bias, relu, stream: image.out_shape.len() >= STREAM };
-            level.run(Rows { image, spec, weights, strip, first_row, rows, chunks, finish });
+            let rows = Rows { image, spec, weights, strip, first_row, rows, chunks, finish };
+            #[cfg(target_arch = "x86_64")]
+            if level.uses_lists() {
+                let k = weights.k();
+                let group = group_pixels(image.out_shape.width, k);
+                with_scratch(group * CHUNK + lists_len(group, k), |scratch| {
+                    level.run(ByLists { rows, group, scratch });
+                });
+                return;
+            }
+            level.run(rows);
         });
     });
 }
@@ -126,6 +138,81 @@ impl Rows<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The rows where multiply-adds are emulated: `group` pixels at a time.
+#[cfg(target_arch = "x86_64")]
+struct ByLists<'a> {
+    rows: Rows<'a>,
+    group: usize,
+    scratch: &'a mut [f32],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel for ByLists<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if !S::EMULATED {
+            return;
+        }
+        let (sums, scratch) = self.scratch.split_at_mut(self.group * CHUNK);
+        for row in 0..self.rows.rows {
+            let width = self.rows.image.out_shape.width;
+            for x in (0..width).step_by(self.group) {
+                let pixels = self.group.min(width - x);
+                self.rows.group(s, row, x, pixels, &mut sums[..pixels * CHUNK], scratch);
+            }
+        }
+        if self.rows.finish.stream {
+            s.fence();
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Rows<'_> {
+    /// Some pixels of a row, by lists.
+    #[inline(always)]
+    fn group<S: Simd>(
+        &self,
+        s: S,
+        row: usize,
+        x: usize,
+        pixels: usize,
+        sums: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let Self { image, weights, .. } = *self;
+        let step = image.strip.pixel * self.spec.stride[1];
+        let start = row * self.spec.stride[0] * image.strip.columns * image.strip.pixel;
+        let input = self.strip[start + x * step..].as_ptr();
+        let place =
+            |pixel: usize, k: usize| input.wrapping_add(image.offsets[k] as usize + pixel * step);
+        // SAFETY: a strip's columns hold every kx of the row's pixels, and its rows every ky; the table was made for it.
+        let mut lists = unsafe { Lists::new(scratch, [pixels, image.offsets.len()], place) };
+        let (plane, width) = (image.out_shape.plane() * LANES, image.out_shape.width);
+        for chunk in self.chunks.clone() {
+            sums.fill(0.0);
+            let channels = image.out_shape.channels - chunk * CHUNK;
+            // SAFETY: as above; a chunk has a row of weights for each k.
+            unsafe { lists.multiply(s, place, weights.chunk(chunk).as_ptr(), channels, sums) };
+            let target = |pixel: usize| {
+                let at = 2 * chunk * plane + ((self.first_row + row) * width + x + pixel) * LANES;
+                Target {
+                    out: image.output.at(at),
+                    plane,
+                    residual: image.residual.map(|r| r[at..].as_ptr()),
+                    residual_plane: plane,
+                    valid: 1,
+                    vectors: 2.min(image.out_shape.blocks() - 2 * chunk),
+                }
+            };
+            // SAFETY: one pixel of each block that there is, inside the output and this task's alone.
+            unsafe { finish_sums(s, sums, pixels, target, &self.finish, chunk * CHUNK) };
         }
     }
 }

@@ -3,10 +3,14 @@
 use super::item::{Input, Item};
 use super::spec::Conv2dSpec;
 use crate::buffer::Shared;
+#[cfg(target_arch = "x86_64")]
+use crate::buffer::with_scratch;
 use crate::gemm::{
     CHUNK, Finish, PackedMatrix, STREAM, Target, accumulate_blocks, finish, prefetch_residual,
     resume, store, zeros,
 };
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::{Lists, finish_sums, group_pixels, lists_len};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -85,7 +89,16 @@ pub(super) fn forward(
         let single = weights.k() <= k_block;
         let stream = single && image.out_shape.len() >= STREAM;
         let finish = Finish { bias, relu, stream };
-        level.run(Panel { image, weights, k_block, first, count: end - first, chunks, finish });
+        let panel = Panel { image, weights, k_block, first, count: end - first, chunks, finish };
+        #[cfg(target_arch = "x86_64")]
+        if level.uses_lists() {
+            let (group, k) = (group_pixels(panel.count, weights.k()), weights.k());
+            with_scratch(group * CHUNK + lists_len(group, k), |scratch| {
+                level.run(ByLists { panel, group, scratch });
+            });
+            return;
+        }
+        level.run(panel);
     });
 }
 
@@ -185,6 +198,61 @@ impl Panel<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// A panel where multiply-adds are emulated: `group` pixels at a time.
+#[cfg(target_arch = "x86_64")]
+struct ByLists<'a> {
+    panel: Panel<'a>,
+    group: usize,
+    scratch: &'a mut [f32],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel for ByLists<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if !S::EMULATED {
+            return;
+        }
+        let Panel { image, weights, first, count, ref finish, .. } = self.panel;
+        let (in_plane, plane) = (image.in_shape.plane() * LANES, image.out_shape.plane() * LANES);
+        let (sums, scratch) = self.scratch.split_at_mut(self.group * CHUNK);
+        for start in (first..first + count).step_by(self.group) {
+            let pixels = self.group.min(first + count - start);
+            let input = image.input[start * LANES..].as_ptr();
+            let place = |pixel: usize, k: usize| {
+                input.wrapping_add(k / LANES * in_plane + pixel * LANES + k % LANES)
+            };
+            // SAFETY: channel k of these pixels is inside the input.
+            let mut lists = unsafe { Lists::new(scratch, [pixels, weights.k()], place) };
+            for chunk in self.panel.chunks.clone() {
+                let sums = &mut sums[..pixels * CHUNK];
+                sums.fill(0.0);
+                let channels = image.out_shape.channels - chunk * CHUNK;
+                // SAFETY: as above; a chunk has a row of weights for each k.
+                unsafe { lists.multiply(s, place, weights.chunk(chunk).as_ptr(), channels, sums) };
+                let target = |pixel: usize| {
+                    let at = 2 * chunk * plane + (start + pixel) * LANES;
+                    Target {
+                        out: image.output.at(at),
+                        plane,
+                        residual: image.residual.map(|r| r[at..].as_ptr()),
+                        residual_plane: plane,
+                        valid: 1,
+                        vectors: 2.min(image.out_shape.blocks() - 2 * chunk),
+                    }
+                };
+                // SAFETY: one pixel of each block that there is, inside the output and this task's alone.
+                unsafe { finish_sums(s, sums, pixels, target, finish, chunk * CHUNK) };
+            }
+        }
+        if finish.stream {
+            s.fence();
         }
     }
 }

@@ -15,12 +15,16 @@ mod blocks;
 mod chunk;
 mod deferred;
 #[cfg(target_arch = "x86_64")]
+mod lists;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod pairs;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use blocks::{BlockProducts, Sums, accumulate_blocks};
 pub(crate) use chunk::CHUNK;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use lists::{Lists, finish_sums, group_pixels, lists_len};
 
 use crate::buffer::{AlignedBuffer, Shared};
 use crate::parallel;

@@ -4,7 +4,13 @@ use proptest::prelude::*;
 
 use super::CHUNK;
 use super::deferred::chains;
+#[cfg(target_arch = "x86_64")]
+use super::{Lists, lists_len};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Kernel;
 use crate::simd::{Arithmetic, Array, Doubles, LANES, Pair, Portable, Simd, fma, hard_f32};
+#[cfg(target_arch = "x86_64")]
+use crate::{Level, buffer::AlignedBuffer};
 
 const PIXELS: usize = 3;
 
@@ -56,9 +62,33 @@ impl Chain {
         out
     }
 
+    /// Each sum rounded to `f64` and then to `f32`, ties to even, infinity unknown: what the lists' steps do where
+    /// nothing is redone.
+    #[cfg(target_arch = "x86_64")]
+    fn twice_rounded_to_even(&self) -> f32 {
+        self.products.iter().fold(self.before, |sum, (x, w)| {
+            (f64::from(*x) * f64::from(*w) + f64::from(sum)) as f32
+        })
+    }
+
+    /// Likewise by lists, at each level that uses them.
+    #[cfg(target_arch = "x86_64")]
+    fn computed_by_lists(&self) -> Vec<[f32; CHUNK]> {
+        let levels = Level::available().iter().filter(|level| level.uses_lists());
+        levels.map(|level| level.run(ByLists(self))).collect()
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn computed_by_lists(&self) -> Vec<[f32; CHUNK]> {
+        Vec::new()
+    }
+
     fn check(&self) {
         let exact = self.exact();
-        for computed in [self.computed::<Pair>(), self.computed::<Array>()] {
+        let by_lists = self.computed_by_lists();
+        for computed in
+            [self.computed::<Pair>(), self.computed::<Array>()].into_iter().chain(by_lists)
+        {
             for value in computed {
                 assert_eq!(bits(value), bits(exact), "{value:e}, not {exact:e}, for {self:?}");
             }
@@ -76,6 +106,59 @@ impl Chain {
         let nothing = vec![(0.0, 1.0); steps];
         let products = [&nothing[..], &self.products[..], &nothing[..]].concat();
         Self { before: self.before, products }
+    }
+}
+
+/// A chain by lists, in pixel 1 of three.
+#[cfg(target_arch = "x86_64")]
+struct ByLists<'a>(&'a Chain);
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel for ByLists<'_> {
+    type Output = [f32; CHUNK];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> [f32; CHUNK] {
+        let Chain { before, products } = self.0;
+        let len = products.len();
+        let (mut values, mut weights) = (vec![0.5; len * PIXELS], vec![0.0; len * CHUNK]);
+        for (k, (x, w)) in products.iter().enumerate() {
+            values[k * PIXELS + 1] = *x;
+            weights[k * CHUNK..][..CHUNK].fill(*w);
+        }
+        let mut sums = vec![1.0; PIXELS * CHUNK];
+        sums[CHUNK..2 * CHUNK].fill(*before);
+        let place = |pixel: usize, k: usize| values.as_ptr().wrapping_add(k * PIXELS + pixel);
+        let mut scratch = AlignedBuffer::zeroed(lists_len(PIXELS, len));
+        // SAFETY: there are `len` rows of values and weights.
+        unsafe {
+            let mut lists = Lists::new(scratch.as_mut_slice(), [PIXELS, len], place);
+            lists.multiply(s, place, weights.as_ptr(), CHUNK, &mut sums);
+        }
+        std::array::from_fn(|lane| sums[CHUNK + lane])
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn lists_redo_what_would_be_rounded_twice() {
+    // c = 2^24 + 2, an odd multiple of its last place, and p = 1 - 2^-46: the f64 sum is 2^24 + 3, the middle, and goes to
+    // 2^24 + 4.
+    let product = (1.0 - f32::EPSILON, 1.0 + f32::EPSILON);
+    for scale in [0, 60, 90, -60, -90].map(two) {
+        for sign in [1.0, -1.0] {
+            for steps in [0, 1, 31, 32, 63, 64, 65, 200] {
+                let before = sign * (two(24) + 2.0) * scale;
+                let chain = Chain::new(before, &[(sign * product.0, product.1 * scale)]);
+                let wrong = chain.twice_rounded_to_even();
+                assert_ne!(bits(wrong), bits(chain.exact()), "a harmless case: {chain:?}");
+                // Behind other steps that count, and behind values that are left out.
+                let other = vec![(sign * scale.recip(), two(-40) * scale); steps];
+                let products = [&other[..], &chain.products[..], &other[..]].concat();
+                Chain { before, products }.check();
+                chain.padded(steps).check();
+            }
+        }
     }
 }
 

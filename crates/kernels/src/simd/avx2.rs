@@ -47,6 +47,7 @@ impl Arithmetic for Avx2 {
 
 impl Simd for Avx2 {
     const TILE_PIXELS: usize = 6;
+    type Wide = super::wide::Two;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {

@@ -56,6 +56,7 @@ impl Arithmetic for Avx512 {
 
 impl Simd for Avx512 {
     const TILE_PIXELS: usize = 14;
+    type Wide = super::wide::Two;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {

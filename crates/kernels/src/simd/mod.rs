@@ -3,8 +3,10 @@
 //! A kernel is written once, generic over [`Simd`], and stamped out per level by `Level::run`. All
 //! operations are IEEE single precision, rounded to nearest even; `fma` is fused on every level.
 //! Sixteen lanes is the width of a channel block (see [`crate::layout`]), so one vector is one
-//! pixel of one block: one register on AVX-512, two on AVX2, four on NEON.
+//! pixel of one block: one register on AVX-512, two on AVX and AVX2, four on NEON.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +19,8 @@ mod portable;
 mod relaxed;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
@@ -33,6 +37,8 @@ pub use portable::fma;
 pub(crate) use relaxed::Relaxed;
 #[cfg(test)]
 pub(crate) use tests::hard_f32;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use wide::Wide;
 
 /// Lanes of one vector.
 pub(crate) const LANES: usize = 16;
@@ -51,6 +57,11 @@ pub(crate) trait Arithmetic: Copy {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `power * b + c`, rounded once, where `power` is a power of two.
+    #[inline(always)]
+    fn fma_power(self, power: f32, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(self.splat(power), b, c)
+    }
 }
 
 /// One `f32` at a time: what the references compute in.
@@ -86,6 +97,9 @@ pub(crate) trait Simd: Arithmetic {
     const TILE_PIXELS: usize;
     /// Whether there is no instruction for `fma`, so that long chains are better done in `f64`.
     const EMULATED: bool = false;
+    /// What the convolutions' chains are done in where it is emulated.
+    #[cfg(target_arch = "x86_64")]
+    type Wide: Wide;
 
     /// # Safety
     /// `p` points to 16 readable values (any alignment).

@@ -130,11 +130,28 @@ impl Arithmetic for Portable {
             soft_fma_lanes(a, b, c)
         }
     }
+
+    #[cfg(not(any(target_feature = "fma", target_arch = "aarch64")))]
+    #[inline(always)]
+    fn fma_power(self, power: f32, b: Lanes, c: Lanes) -> Lanes {
+        let mut out = c;
+        let mut inexact = 0u32;
+        for i in 0..LANES {
+            // Exact if the way back is: neither underflow nor overflow.
+            let product = b.0[i] * power;
+            let back = product * (1.0 / power);
+            inexact |= u32::from((back < b.0[i]) | (back > b.0[i]));
+            out.0[i] = product + c.0[i];
+        }
+        if inexact == 0 { out } else { soft_fma_lanes(Lanes([power; LANES]), b, c) }
+    }
 }
 
 impl Simd for Portable {
     const TILE_PIXELS: usize = if Self::EMULATED { 8 } else { 6 };
     const EMULATED: bool = cfg!(not(any(target_feature = "fma", target_arch = "aarch64")));
+    #[cfg(target_arch = "x86_64")]
+    type Wide = super::wide::Two;
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Lanes {

@@ -50,6 +50,26 @@ impl Kernel for Operations<'_> {
     }
 }
 
+const POWERS: [f32; 5] = [-2.0, 0.5, -0.125, 8.0, 1.0];
+
+struct Powers<'a> {
+    b: &'a [f32; LANES],
+    c: &'a [f32; LANES],
+}
+
+impl Kernel for Powers<'_> {
+    type Output = [[f32; LANES]; 5];
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        let mut out = [[0.0; LANES]; 5];
+        for i in 0..POWERS.len() {
+            let (b, c) = (s.read(self.b, 0), s.read(self.c, 0));
+            s.write(&mut out[i], 0, s.fma_power(POWERS[i], b, c));
+        }
+        out
+    }
+}
+
 /// The payload of a NaN is not promised.
 fn bits(x: f32) -> u32 {
     if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
@@ -71,6 +91,21 @@ proptest! {
                 ];
                 for (operation, expected) in expected.into_iter().enumerate() {
                     prop_assert_eq!(bits(out[operation][i]), bits(expected), "{} operation {} of {} {} {}", level, operation, a, b, c);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn powers_of_two_are_multiplied_exactly(
+        b in prop::array::uniform16(hard_f32()), c in prop::array::uniform16(hard_f32()),
+    ) {
+        for level in Level::available() {
+            let out = level.run(Powers { b: &b, c: &c });
+            for (power, out) in POWERS.into_iter().zip(out) {
+                for i in 0..LANES {
+                    let expected = soft_fma_checked(power, b[i], c[i]);
+                    prop_assert_eq!(bits(out[i]), bits(expected), "{}: {} * {} + {}", level, power, b[i], c[i]);
                 }
             }
         }
@@ -124,6 +159,14 @@ fn lanes_at(at: usize, (a, b, c): (f32, f32, f32)) -> [f32; LANES] {
     portable::soft_fma_lanes(portable::Lanes(xs), portable::Lanes(ys), portable::Lanes(zs)).0
 }
 
+/// The multiply-adds of each level, with one case among others.
+fn at_levels(at: usize, (a, b, c): (f32, f32, f32)) -> Vec<[f32; LANES]> {
+    let [mut xs, mut ys, mut zs] = [[1.5f32; LANES], [0.25; LANES], [-3.0; LANES]];
+    (xs[at], ys[at], zs[at]) = (a, b, c);
+    let levels = Level::available().iter();
+    levels.map(|level| level.run(Operations { a: &xs, b: &ys, c: &zs })[3]).collect()
+}
+
 #[test]
 fn where_rounding_twice_goes_wrong_the_lanes_are_redone() {
     let mut wrong = 0;
@@ -133,6 +176,9 @@ fn where_rounding_twice_goes_wrong_the_lanes_are_redone() {
             let right = soft_fma_checked(a, b, c);
             wrong += usize::from(bits(twice_rounded(a, b, c)) != bits(right));
             for at in [at, LANES - 1] {
+                for found in at_levels(at, case) {
+                    assert_eq!(bits(found[at]), bits(right), "{a:e} * {b:e} + {c:e}");
+                }
                 let found = lanes_at(at, case);
                 assert_eq!(bits(found[at]), bits(right), "{a:e} * {b:e} + {c:e}");
                 assert_eq!(found[(at + 1) % LANES], 1.5 * 0.25 - 3.0);
@@ -154,6 +200,9 @@ fn results_that_underflow_are_redone() {
             let right = soft_fma_checked(x, y, c);
             wrong += usize::from(bits(twice_rounded(x, y, c)) != bits(right));
             assert_eq!(bits(lanes_at(3, (x, y, c))[3]), bits(right), "{x:e} * {y:e} + {c:e}");
+            for found in at_levels(13, (x, y, c)) {
+                assert_eq!(bits(found[13]), bits(right), "{x:e} * {y:e} + {c:e}");
+            }
         }
     }
     assert!(wrong >= 100, "only {wrong} of the cases tell the two ways apart");

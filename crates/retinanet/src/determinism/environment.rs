@@ -110,7 +110,7 @@ pub struct Cpu {
     pub architecture: String,
     /// The brand, where the operating system tells it (Linux on x86).
     pub brand: Option<String>,
-    /// The level of the kernels in use (`portable`, `avx2`, `avx512`).
+    /// The level of the kernels in use (`portable`, `avx`, `avx2`, `avx512`).
     pub level: String,
 }
 

@@ -53,6 +53,12 @@ impl Job<'_> {
         }
     }
 
+    /// Whether products are computed over lists of the values that are not zero.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn uses_lists(&self) -> bool {
+        self.level.uses_lists() && matches!(self.weights.products, Products::Exact)
+    }
+
     /// Places of one f32 that sixteen transformed channels take.
     pub(super) fn step(&self) -> usize {
         match self.weights.products {

@@ -11,6 +11,8 @@
 mod form;
 mod input;
 mod job;
+#[cfg(target_arch = "x86_64")]
+mod lists;
 mod products;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod rounded;
@@ -26,6 +28,8 @@ use std::ops::Range;
 
 use input::TransformInput;
 use job::{Image, Job, Run};
+#[cfg(target_arch = "x86_64")]
+use lists::MultiplyByLists;
 use products::MultiplyAndFinish;
 
 use super::item::{Input, Item};
@@ -97,11 +101,39 @@ fn few_tiles(job: &Job<'_>, run: Run) {
             let columns = group * 7..(group * 7 + 7).min(run.padded);
             job.run(TransformInput { job, run, block, columns, transformed: &transformed });
         });
-        parallel::for_each(job.weights.chunks(), |chunk| {
+        let (transformed, chunks) = (&transformed, job.weights.chunks());
+        #[cfg(target_arch = "x86_64")]
+        if job.uses_lists() {
+            // Lists are made for each task.
+            let tasks = chunks.min(2 * rayon::current_num_threads());
+            parallel::for_each(tasks, |task| {
+                let chunks = chunks * task / tasks..chunks * (task + 1) / tasks;
+                by_lists(job, run, chunks, transformed);
+            });
+            return;
+        }
+        parallel::for_each(chunks, |chunk| {
+            let multiplied = false;
             with_scratch(run.sums_len(), |sums| {
-                job.run(MultiplyAndFinish { job, run, chunk, transformed: &transformed, sums });
+                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
             });
         });
+    });
+}
+
+/// The outputs of a transformed run for some chunks.
+#[cfg(target_arch = "x86_64")]
+fn by_lists(job: &Job<'_>, run: Run, chunks: Range<usize>, transformed: &Shared<'_>) {
+    let all = chunks.len() * run.sums_len();
+    with_scratch(all + lists::scratch_len(job, run), |scratch| {
+        let (sums, scratch) = scratch.split_at_mut(all);
+        let all = &mut *sums;
+        let products = chunks.clone();
+        job.run(MultiplyByLists { job, run, chunks: products, transformed, sums: all, scratch });
+        for (chunk, sums) in chunks.zip(sums.chunks_exact_mut(run.sums_len())) {
+            let multiplied = true;
+            job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
+        }
     });
 }
 
@@ -110,6 +142,14 @@ fn many_tiles(job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
     let width = job.level.tile_pixels();
     let per_tile = POINTS * job.weights.in_channels.div_ceil(LANES) * job.step();
     let run_tiles = (TRANSFORMED / per_tile / width * width).clamp(width, 8 * width);
+    // Here weights are made ready run by run, so that runs are long, but some for each thread.
+    #[cfg(target_arch = "x86_64")]
+    let run_tiles = if job.uses_lists() {
+        let least = tiles.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(width);
+        least.clamp(width, 8 * width)
+    } else {
+        run_tiles
+    };
     parallel::for_each(tiles.div_ceil(run_tiles), |task| {
         let first = task * run_tiles;
         let run = Run::new(job, first, run_tiles.min(tiles - first));
@@ -120,9 +160,14 @@ fn many_tiles(job: &Job<'_>, tiles: usize, chunks: Range<usize>) {
                 let columns = 0..run.padded;
                 job.run(TransformInput { job, run, block, columns, transformed: &transformed });
             }
+            #[cfg(target_arch = "x86_64")]
+            if job.uses_lists() {
+                by_lists(job, run, chunks.clone(), &transformed);
+                return;
+            }
             for chunk in chunks.clone() {
-                let (transformed, sums) = (&transformed, &mut *sums);
-                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums });
+                let (transformed, sums, multiplied) = (&transformed, &mut *sums, false);
+                job.run(MultiplyAndFinish { job, run, chunk, transformed, sums, multiplied });
             }
         });
     });

@@ -18,12 +18,21 @@ pub(super) struct MultiplyAndFinish<'a> {
     pub(super) transformed: &'a Shared<'a>,
     /// [point][tile][32].
     pub(super) sums: &'a mut [f32],
+    /// Whether the products are there already.
+    pub(super) multiplied: bool,
 }
 
 impl FormKernel for MultiplyAndFinish<'_> {
     #[inline(always)]
     fn run<F: Form>(mut self, f: F) {
         let blocks = self.job.weights.out_channels.div_ceil(LANES) - self.chunk * 2;
+        if self.multiplied {
+            self.finish(f, blocks.min(2));
+            if self.job.stream {
+                f.simd().fence();
+            }
+            return;
+        }
         // The narrower widths are the widest level's alone.
         match (if F::S::TILE_PIXELS == 14 { self.run.width } else { 0 }, blocks) {
             (14, 1) => self.multiply::<F, 14, 1>(f, 1),

@@ -16,12 +16,12 @@ pub(super) fn input_1d<A: Arithmetic>(s: A, d: [A::V; 6]) -> [A::V; 6] {
     let t = s.sub(d[1], d[3]);
     let u = s.sub(d[4], d[2]);
     [
-        s.fma(s.splat(1.5), t, s.fma(s.splat(-2.0), d[2], s.add(d[0], d[4]))),
-        s.fma(s.splat(-0.5), d[3], s.fma(s.splat(-2.5), d[2], s.sub(d[4], d[1]))),
-        s.fma(s.splat(-2.5), d[3], s.fma(s.splat(0.5), d[2], s.add(d[4], d[1]))),
-        s.fma(s.splat(-0.5), t, u),
-        s.fma(s.splat(2.0), t, u),
-        s.fma(s.splat(-1.5), u, s.fma(s.splat(-2.0), d[3], s.add(d[1], d[5]))),
+        s.fma(s.splat(1.5), t, s.fma_power(-2.0, d[2], s.add(d[0], d[4]))),
+        s.fma_power(-0.5, d[3], s.fma(s.splat(-2.5), d[2], s.sub(d[4], d[1]))),
+        s.fma(s.splat(-2.5), d[3], s.fma_power(0.5, d[2], s.add(d[4], d[1]))),
+        s.fma_power(-0.5, t, u),
+        s.fma_power(2.0, t, u),
+        s.fma(s.splat(-1.5), u, s.fma_power(-2.0, d[3], s.add(d[1], d[5]))),
     ]
 }
 
@@ -48,9 +48,9 @@ pub(super) fn output_1d<A: Arithmetic>(s: A, m: [A::V; 6]) -> [A::V; 4] {
     let difference = s.sub(m[1], m[2]);
     [
         s.add(s.add(s.add(m[0], sum), m[3]), m[4]),
-        s.fma(s.splat(-0.5), m[4], s.fma(s.splat(2.0), m[3], difference)),
-        s.fma(s.splat(0.25), m[4], s.fma(s.splat(4.0), m[3], sum)),
-        s.add(s.fma(s.splat(-0.125), m[4], s.fma(s.splat(8.0), m[3], difference)), m[5]),
+        s.fma_power(-0.5, m[4], s.fma_power(2.0, m[3], difference)),
+        s.fma_power(0.25, m[4], s.fma_power(4.0, m[3], sum)),
+        s.add(s.fma_power(-0.125, m[4], s.fma_power(8.0, m[3], difference)), m[5]),
     ]
 }
 
@@ -75,14 +75,14 @@ pub(in super::super) fn output_2d<A: Arithmetic>(s: A, sums: [[A::V; 6]; 6]) -> 
 pub(in super::super) fn gradient_1d<A: Arithmetic>(s: A, g: [A::V; 4]) -> [A::V; 6] {
     let even = s.add(g[0], g[2]);
     let odd = s.add(g[1], g[3]);
-    let two = s.fma(s.splat(4.0), g[2], s.fma(s.splat(2.0), g[1], g[0]));
-    let half = s.fma(s.splat(0.25), g[2], s.fma(s.splat(-0.5), g[1], g[0]));
+    let two = s.fma_power(4.0, g[2], s.fma_power(2.0, g[1], g[0]));
+    let half = s.fma_power(0.25, g[2], s.fma_power(-0.5, g[1], g[0]));
     [
         g[0],
         s.add(even, odd),
         s.sub(even, odd),
-        s.fma(s.splat(8.0), g[3], two),
-        s.fma(s.splat(-0.125), g[3], half),
+        s.fma_power(8.0, g[3], two),
+        s.fma_power(-0.125, g[3], half),
         g[3],
     ]
 }
