@@ -192,7 +192,7 @@ fn group_norms_gradients_are_the_references() {
             let level = Level::from_env().unwrap();
             let [weights, biases] = [&weight, &bias].map(|one| list(one));
             let output = run(&GroupNorm::new(level, spec, &weights, &biases).unwrap());
-            let [mut of_input, mut of_weight, mut of_bias] = [(); 3].map(|()| Vec::new());
+            let (mut of_input, mut of_weight, mut of_bias) = (Vec::new(), Vec::new(), Vec::new());
             for ((x, y), g) in images(&input).iter().zip(images(&output)).zip(images(&gradient)) {
                 let pixels = size[0] * size[1];
                 let y = relu.then_some(&y[..]);
@@ -229,8 +229,8 @@ fn max_poolings_gradient_is_the_references() {
             let output = MaxPool2d::new(level, spec).forward(&input).unwrap();
             of(&backward(&output, &gradient).unwrap(), &input)
         });
-        let expected = images(&input).iter().zip(images(&gradient)).flat_map(|(x, g)| {
-            pool::reference::max_pool2d_backward(&spec, 19, size, x, &g).unwrap()
+        let expected = images(&input).into_iter().zip(images(&gradient)).flat_map(|(x, g)| {
+            pool::reference::max_pool2d_backward(&spec, 19, size, &x, &g).unwrap()
         });
         assert_same_bits(&answer, &plus_zero(expected.collect()), &format!("{spec:?}"));
     }

@@ -56,5 +56,5 @@ fn adamw_lowers_the_loss_to_the_same_bits_on_any_number_of_threads() {
 
 #[test]
 fn sgd_lowers_the_loss_to_the_same_bits_on_any_number_of_threads() {
-    check::<SGD>(0.3, 5);
+    check::<SGD>(0.05, 5);
 }

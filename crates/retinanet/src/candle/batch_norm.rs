@@ -126,3 +126,89 @@ impl CustomOp3 for Fold {
         Ok((tensor(of_weight, weight)?, tensor(of_gamma, gamma)?, tensor(of_beta, beta)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+
+    fn var(from: i64, shape: &[usize]) -> Var {
+        let values = 0..shape.iter().product::<usize>() as i64;
+        let values = values.map(|i| ((from + i * 37) % 101) as f32 / 50.0 - 0.99).collect();
+        Var::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    /// The fold of three channels, of weight, and of weight and bias of a batch norm.
+    fn folded(weight: &Var, gamma: &Var, beta: &Var) -> [Tensor; 2] {
+        let norm = BatchNormVariables {
+            name: "bn".to_owned(),
+            eps: 1e-3,
+            weight: gamma.as_tensor().clone(),
+            bias: beta.as_tensor().clone(),
+            mean: var(7, &[3]).as_detached_tensor(),
+            variance: var(90, &[3]).sqr().unwrap().detach(),
+        };
+        fold(&norm, weight).unwrap()
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_formula_in_f64() {
+        let (weight, gamma, beta) = (var(1, &[3, 2, 2, 1]), var(2, &[3]), var(3, &[3]));
+        let [folded_weight, folded_bias] = folded(&weight, &gamma, &beta);
+        let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap();
+        let variance = wide(&var(90, &[3]).sqr().unwrap().detach());
+        let deviation = (variance + 1e-3).unwrap().sqrt().unwrap();
+        let scale = (wide(&gamma) / deviation).unwrap();
+        let by_channel = scale.reshape((3, 1, 1, 1)).unwrap();
+        let theirs_weight = wide(&weight).broadcast_mul(&by_channel).unwrap();
+        let theirs_bias =
+            (wide(&beta) - (wide(&var(7, &[3]).as_detached_tensor()) * scale).unwrap()).unwrap();
+        let loss = |weight: &Tensor, bias: &Tensor| {
+            let dtype = weight.dtype();
+            let of = |tensor: &Tensor, from| {
+                let gradient = var(from, tensor.dims()).as_detached_tensor();
+                (tensor * gradient.to_dtype(dtype).unwrap()).unwrap().sum_all().unwrap()
+            };
+            (of(weight, 50) + of(bias, 60)).unwrap().backward().unwrap()
+        };
+        let ours = loss(&folded_weight, &folded_bias);
+        let theirs = loss(&theirs_weight, &theirs_bias);
+        for one in [&weight, &gamma, &beta] {
+            let [ours, theirs] = [&ours, &theirs].map(|all| tensor_values(all.get(one).unwrap()));
+            for (ours, theirs) in ours.unwrap().iter().zip(theirs.unwrap()) {
+                assert!((ours - theirs).abs() <= 1e-5 * theirs.abs(), "{ours} is not {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fold_is_that_of_constants_and_a_variance_that_is_no_more_names_the_layer() {
+        let (weight, gamma, beta) = (var(1, &[3, 2, 2, 1]), var(2, &[3]), var(3, &[3]));
+        let [gammas, betas] = [&gamma, &beta].map(|one| tensor_values(one).unwrap());
+        let [mean, variance] = [var(7, &[3]).as_tensor().clone(), var(90, &[3]).sqr().unwrap()];
+        let (mean, variance) = (tensor_values(&mean).unwrap(), tensor_values(&variance).unwrap());
+        let values = BatchNormValues {
+            weight: &gammas,
+            bias: &betas,
+            mean: &mean,
+            variance: &variance,
+            eps: 1e-3,
+        };
+        let mut expected = tensor_values(&weight).unwrap();
+        let bias = values.fold(&mut expected).unwrap();
+        let [folded_weight, folded_bias] = folded(&weight, &gamma, &beta);
+        assert_eq!(tensor_values(&folded_weight).unwrap(), expected);
+        assert_eq!(tensor_values(&folded_bias).unwrap(), bias);
+        let norm = BatchNormVariables {
+            name: "bn".to_owned(),
+            eps: 0.0,
+            weight: gamma.as_tensor().clone(),
+            bias: beta.as_tensor().clone(),
+            mean: beta.as_detached_tensor(),
+            variance: beta.zeros_like().unwrap(),
+        };
+        let error = fold(&norm, &weight).unwrap_err().to_string();
+        assert!(error.contains("\"bn\", channel 0"), "{error}");
+    }
+}

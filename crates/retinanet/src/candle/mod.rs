@@ -1,4 +1,4 @@
-//! The network as candle modules: forward passes on tensors, seeded `VarBuilder`s, digests of tensors.
+//! The network as candle modules: forward and backward passes on tensors, seeded `VarBuilder`s, digests of tensors.
 //!
 //! A [`Detector`](crate::Detector) needs none of this; it is for programs that are written in candle. Layers
 //! and networks are those of [`model`](crate::model) and [`ops`](crate::ops), with a `forward` on f32 tensors
