@@ -67,7 +67,7 @@ impl Conv2d {
         let variables = ConvVariables { level, fast, spec, weight, shift };
         if arithmetic.is_on_cpu() && variables.train() {
             // What makes no convolution is refused here already.
-            Kernel::new(level, spec, &vec![0.0; spec.weights()?], None)?;
+            spec.weights()?;
             return Ok(Self::of_variables(variables));
         }
         let bias = bias.map(tensor_values).transpose()?;
