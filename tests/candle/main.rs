@@ -68,16 +68,10 @@ fn relative(actual: &[f32], expected: &[f32]) -> f32 {
     difference / largest(&mut expected.iter().copied())
 }
 
-fn spec(channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2dSpec {
+const fn spec(channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2dSpec {
     let [in_channels, out_channels] = channels;
-    let pair = |value| [value; 2];
-    Conv2dSpec {
-        in_channels,
-        out_channels,
-        kernel: pair(kernel),
-        stride: pair(stride),
-        padding: pair(padding),
-    }
+    let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
+    Conv2dSpec { in_channels, out_channels, kernel, stride, padding }
 }
 
 /// What `task` answers on so many threads.

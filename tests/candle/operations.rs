@@ -47,24 +47,25 @@ fn data_gradient(spec: Conv2dSpec, size: [usize; 2], weight: &[f32], gradient: &
     values
 }
 
-const CONVOLUTIONS: [([usize; 2], usize, usize, usize, [usize; 2]); 6] = [
-    ([17, 33], 3, 1, 1, [13, 10]),
-    ([20, 18], 3, 2, 1, [12, 19]),
-    ([33, 17], 1, 1, 0, [9, 14]),
-    ([17, 20], 1, 2, 0, [10, 15]),
-    ([3, 17], 7, 2, 3, [23, 20]),
-    ([20, 5], 3, 1, 1, [8, 9]),
+/// Convolutions and the sizes of their inputs.
+const CONVOLUTIONS: [(Conv2dSpec, [usize; 2]); 6] = [
+    (spec([17, 33], 3, 1, 1), [13, 10]),
+    (spec([20, 18], 3, 2, 1), [12, 19]),
+    (spec([33, 17], 1, 1, 0), [9, 14]),
+    (spec([17, 20], 1, 2, 0), [10, 15]),
+    (spec([3, 17], 7, 2, 3), [23, 20]),
+    (spec([20, 5], 3, 1, 1), [8, 9]),
 ];
 
 #[test]
 fn a_convolutions_gradients_are_the_references() {
-    for (seed, (channels, kernel, stride, padding, size)) in (0u64..).zip(CONVOLUTIONS) {
-        let spec = spec(channels, kernel, stride, padding);
+    for (seed, (spec, size)) in (0u64..).zip(CONVOLUTIONS) {
+        let Conv2dSpec { in_channels, out_channels, kernel: [kernel, _], .. } = spec;
         let [out_h, out_w] = spec.output_size(size).unwrap();
-        let weight = var(seed, &[channels[1], channels[0], kernel, kernel]);
+        let weight = var(seed, &[out_channels, in_channels, kernel, kernel]);
         let (input, bias) =
-            (var(seed + 50, &[3, channels[0], size[0], size[1]]), var(seed + 60, &[channels[1]]));
-        let out_shape = [3, channels[1], out_h, out_w];
+            (var(seed + 50, &[3, in_channels, size[0], size[1]]), var(seed + 60, &[out_channels]));
+        let out_shape = [3, out_channels, out_h, out_w];
         let (residual, gradient) = (var(seed + 70, &out_shape), tensor(seed + 80, &out_shape));
         let [weights, biases] = [&weight, &bias].map(|one| list(one));
         for (with_bias, relu, with_residual) in
@@ -129,11 +130,11 @@ fn a_convolutions_gradients_are_the_references() {
 
 #[test]
 fn a_convolutions_gradients_are_the_same_everywhere() {
-    for (seed, (channels, kernel, stride, padding, size)) in (0u64..).zip(CONVOLUTIONS) {
-        let spec = spec(channels, kernel, stride, padding);
-        let weight = var(seed, &[channels[1], channels[0], kernel, kernel]);
+    for (seed, (spec, size)) in (0u64..).zip(CONVOLUTIONS) {
+        let Conv2dSpec { in_channels, out_channels, kernel: [kernel, _], .. } = spec;
+        let weight = var(seed, &[out_channels, in_channels, kernel, kernel]);
         let (input, bias) =
-            (var(seed + 50, &[2, channels[0], size[0], size[1]]), var(seed + 60, &[channels[1]]));
+            (var(seed + 50, &[2, in_channels, size[0], size[1]]), var(seed + 60, &[out_channels]));
         same_everywhere(|level| {
             let conv = Conv2d::from_tensors(level, spec, &weight, Some(&bias)).unwrap();
             let output = conv.forward_relu(&input).unwrap();
