@@ -1,6 +1,6 @@
 //! A batch of images seen as slices: the seam between candle's storage and the kernels.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor};
 
 use super::device::device_name;
 use crate::ops::OpError;
@@ -29,6 +29,11 @@ pub(super) fn checked(op: &'static str, what: &'static str, tensor: &Tensor) -> 
         return Err(OpError::Device { op, what, device }.into());
     }
     tensor.contiguous()
+}
+
+/// A parameter as the operations take it, f32 on the CPU: itself, where it is that already.
+pub(super) fn on_cpu(tensor: &Tensor) -> Result<Tensor> {
+    tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()
 }
 
 /// The images of one contiguous f32 CPU tensor.
@@ -76,23 +81,62 @@ impl<'a> Images<'a> {
     pub(super) fn map_images(
         op: &'static str,
         shape: [usize; 4],
-        mut kernel: impl FnMut(usize, &mut [f32]) -> retinanet_kernels::Result<()>,
+        kernel: impl FnMut(usize, &mut [f32]) -> retinanet_kernels::Result<()>,
     ) -> Result<(CpuStorage, Shape)> {
-        let too_large = || OpError::TooLarge { op, shape };
-        let image_len = shape[1..]
-            .iter()
-            .try_fold(1usize, |len, &dim| len.checked_mul(dim))
-            .ok_or_else(too_large)?;
-        let len = image_len
-            .checked_mul(shape[0])
-            .filter(|&len| len <= isize::MAX as usize / size_of::<f32>())
-            .ok_or_else(too_large)?;
-        let mut output = vec![0f32; len];
-        if image_len > 0 {
-            for (index, image) in output.chunks_exact_mut(image_len).enumerate() {
-                kernel(index, image).map_err(candle_core::Error::wrap)?;
-            }
-        }
+        let output = each_image(op, shape, kernel)?;
         Ok((CpuStorage::F32(output), Shape::from(&shape[..])))
     }
+}
+
+/// The values of a tensor on the CPU, borrowed while a gradient is computed from them.
+pub(super) struct Held<'a> {
+    storage: StorageRef<'a>,
+    layout: &'a Layout,
+}
+
+impl<'a> Held<'a> {
+    /// Borrows a tensor that [`checked`] let through, or the contiguous gradient of one.
+    pub(super) fn new(tensor: &'a Tensor) -> Self {
+        let (storage, layout) = tensor.storage_and_layout();
+        Self { storage, layout }
+    }
+
+    pub(super) fn images(&self, op: &'static str, what: &'static str) -> Result<Images<'_>> {
+        match &*self.storage {
+            Storage::Cpu(storage) => Images::new(op, what, storage, self.layout),
+            _ => Err(OpError::Device { op, what, device: "a GPU".to_owned() }.into()),
+        }
+    }
+}
+
+/// The gradient of a batch: `kernel(image index, gradient of the image)` for each.
+pub(super) fn gradient_of_images(
+    op: &'static str,
+    shape: [usize; 4],
+    kernel: impl FnMut(usize, &mut [f32]) -> retinanet_kernels::Result<()>,
+) -> Result<Tensor> {
+    Tensor::from_vec(each_image(op, shape, kernel)?, &shape[..], &Device::Cpu)
+}
+
+fn each_image(
+    op: &'static str,
+    shape: [usize; 4],
+    mut kernel: impl FnMut(usize, &mut [f32]) -> retinanet_kernels::Result<()>,
+) -> Result<Vec<f32>> {
+    let too_large = || OpError::TooLarge { op, shape };
+    let image_len = shape[1..]
+        .iter()
+        .try_fold(1usize, |len, &dim| len.checked_mul(dim))
+        .ok_or_else(too_large)?;
+    let len = image_len
+        .checked_mul(shape[0])
+        .filter(|&len| len <= isize::MAX as usize / size_of::<f32>())
+        .ok_or_else(too_large)?;
+    let mut output = vec![0f32; len];
+    if image_len > 0 {
+        for (index, image) in output.chunks_exact_mut(image_len).enumerate() {
+            kernel(index, image).map_err(candle_core::Error::wrap)?;
+        }
+    }
+    Ok(output)
 }

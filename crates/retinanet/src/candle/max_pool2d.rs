@@ -1,9 +1,10 @@
 //! [`MaxPool2d`] on tensors.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
-use retinanet_kernels::pool::max_pool2d_nchw;
+use retinanet_kernels::layout::{BlockedBuffer, BlockedShape};
+use retinanet_kernels::pool::{max_pool2d_backward, max_pool2d_nchw};
 
-use super::images::{Images, checked};
+use super::images::{Held, Images, checked, gradient_of_images};
 use crate::ops::MaxPool2d;
 
 const NAME: &str = "retinanet.max_pool2d";
@@ -30,6 +31,29 @@ impl CustomOp1 for MaxPool2d {
             let input = input.image(index);
             max_pool2d_nchw(self.level, &self.spec, channels, [h, w], input, output)
         })
+    }
+
+    fn bwd(&self, input: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = gradient.contiguous()?;
+        let (input, gradient) = (Held::new(input), Held::new(&gradient));
+        let (input, gradient) = (input.images(NAME, "input")?, gradient.images(NAME, "gradient")?);
+        let shape = BlockedShape::new(input.shape[1], [input.shape[2], input.shape[3]]);
+        let [_, _, out_h, out_w] = gradient.shape;
+        let pooled = BlockedShape::new(shape.channels, [out_h, out_w]);
+        let of_input = gradient_of_images(NAME, input.shape, |index, output| {
+            let gradient = BlockedBuffer::from_chw(pooled, gradient.image(index))?;
+            let input = BlockedBuffer::from_chw(shape, input.image(index))?;
+            let mut of_input = BlockedBuffer::zeroed(shape);
+            max_pool2d_backward(
+                self.level,
+                &self.spec,
+                input.as_ref(),
+                gradient.as_ref(),
+                &mut of_input.as_mut(),
+            )?;
+            of_input.as_ref().to_chw(output)
+        });
+        of_input.map(Some)
     }
 }
 

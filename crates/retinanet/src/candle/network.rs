@@ -4,7 +4,7 @@ use candle_core::{Module, Tensor};
 
 use super::output::{Features, RetinaNetOutput};
 use super::tensors::over_tensors;
-use crate::model::{Fpn, ModelError, PredictionHead, ResNet, RetinaNet};
+use crate::model::{Fpn, LayerMut, ModelError, PredictionHead, ResNet, RetinaNet};
 
 impl ResNet {
     /// The returned stages' outputs, finest first: `layer{n}` gives (N, channels, H / 2^(n+1), W /
@@ -80,8 +80,8 @@ impl RetinaNet {
         input_size: [usize; 2],
     ) -> candle_core::Result<RetinaNetOutput> {
         let run = |head: &PredictionHead| -> candle_core::Result<Vec<Tensor>> {
-            let maps = features.pyramid.iter();
-            maps.map(|(_, map)| head.forward(map)).collect()
+            let maps: Vec<Tensor> = features.pyramid.iter().map(|(_, map)| map.clone()).collect();
+            over_tensors(|walk| head.walk(walk, &maps, ""))
         };
         Ok(RetinaNetOutput {
             cls_logits: run(&self.head.classification_head)?,
@@ -90,6 +90,21 @@ impl RetinaNet {
             num_anchors: self.num_anchors,
             num_classes: self.config().num_classes,
         })
+    }
+
+    /// The same network with the values that its variables have now, packed once and for all: fewer bytes and no
+    /// gradients of weights. A [`Detector`](crate::Detector) does this itself.
+    ///
+    /// # Errors
+    /// [`ModelError::BatchNorm`] where weights and batch norm no longer go together.
+    pub fn packed(mut self) -> crate::Result<Self> {
+        for layer in self.layers_mut() {
+            match layer {
+                LayerMut::Conv(conv) => *conv = conv.frozen()?,
+                LayerMut::GroupNorm(norm) => *norm = norm.frozen()?,
+            }
+        }
+        Ok(self)
     }
 
     /// Logits and box regressions of `images`: normalised f32 (N, 3, H, W). Each image's answer is

@@ -1,9 +1,9 @@
 //! [`Relu`] on tensors.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor};
-use retinanet_kernels::pointwise;
+use retinanet_kernels::{Level, pointwise};
 
-use super::images::{Images, checked};
+use super::images::{Held, Images, checked, gradient_of_images};
 use crate::ops::Relu;
 
 const NAME: &str = "retinanet.relu";
@@ -27,6 +27,26 @@ impl CustomOp1 for Relu {
             pointwise::relu(self.level, input.image(index), output)
         })
     }
+
+    fn bwd(&self, _: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        relu_gradient(NAME, self.level, output, gradient).map(Some)
+    }
+}
+
+/// The gradient of ReLU's input: +0 where its output is 0; a NaN lets the gradient through.
+pub(super) fn relu_gradient(
+    op: &'static str,
+    level: Level,
+    output: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor> {
+    let gradient = gradient.contiguous()?;
+    let (output, gradient) = (Held::new(output), Held::new(&gradient));
+    let (output, gradient) = (output.images(op, "output")?, gradient.images(op, "gradient")?);
+    gradient_of_images(op, output.shape, |index, masked| {
+        masked.copy_from_slice(gradient.image(index));
+        pointwise::relu_backward_in_place(level, output.image(index), masked)
+    })
 }
 
 #[cfg(test)]

@@ -37,11 +37,13 @@ impl Backend for Tensors {
         inputs: &[Tensor],
         then: Then<'_, Tensor>,
     ) -> Result<Vec<Tensor>> {
+        // Weights that may change are packed once for all inputs.
+        let conv = conv.ready()?;
         let inputs = inputs.iter().enumerate();
         let outputs = inputs.map(|(i, input)| match then {
-            Then::Nothing => conv.forward(input),
-            Then::Relu => conv.forward_relu(input),
-            Then::AddRelu(residuals) => conv.forward_add_relu(input, &residuals[i]),
+            Then::Nothing => conv.apply(input, false),
+            Then::Relu => conv.apply(input, true),
+            Then::AddRelu(residuals) => conv.apply_add_relu(input, &residuals[i]),
         });
         Ok(outputs.collect::<candle_core::Result<_>>()?)
     }

@@ -1,9 +1,10 @@
 //! [`UpsampleAdd`] on tensors.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
-use retinanet_kernels::upsample::upsample_nearest_add_nchw;
+use retinanet_kernels::layout::{BlockedBuffer, BlockedShape};
+use retinanet_kernels::upsample::{upsample_nearest_add_nchw, upsample_nearest_backward};
 
-use super::images::{Images, checked};
+use super::images::{Held, Images, checked, gradient_of_images};
 use crate::ops::{OpError, UpsampleAdd};
 
 const NAME: &str = "retinanet.upsample_add";
@@ -65,6 +66,36 @@ impl CustomOp2 for UpsampleAdd {
                 lateral,
                 output,
             )
+        })
+    }
+
+    fn bwd(
+        &self,
+        coarse: &Tensor,
+        lateral: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let of_coarse =
+            coarse.track_op().then(|| self.coarse_gradient(coarse, gradient)).transpose()?;
+        Ok((of_coarse, lateral.track_op().then(|| gradient.clone())))
+    }
+}
+
+impl UpsampleAdd {
+    fn coarse_gradient(&self, coarse: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let (n, channels, h, w) = coarse.dims4()?;
+        let gradient = gradient.contiguous()?;
+        let gradient = Held::new(&gradient);
+        let gradient = gradient.images(NAME, "gradient")?;
+        let [_, _, fine_h, fine_w] = gradient.shape;
+        let fine = BlockedShape::new(channels, [fine_h, fine_w]);
+        let shape = BlockedShape::new(channels, [h, w]);
+        gradient_of_images(NAME, [n, channels, h, w], |index, output| {
+            let gradient = BlockedBuffer::from_chw(fine, gradient.image(index))?;
+            let mut of_coarse = BlockedBuffer::zeroed(shape);
+            upsample_nearest_backward(self.level, gradient.as_ref(), &mut of_coarse.as_mut())?;
+            of_coarse.as_ref().to_chw(output)
         })
     }
 }

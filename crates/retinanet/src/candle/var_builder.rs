@@ -7,29 +7,38 @@ use candle_nn::{VarBuilder, VarMap};
 
 use crate::Result;
 use crate::determinism::{Determinism, DeterminismError, Fan, Init};
+use crate::model::kept_tensors::tensor_values;
 use crate::model::{ModelError, TensorSource};
 
 /// Any `VarBuilder` over torchvision's names.
 impl TensorSource for VarBuilder<'_> {
     fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
-        let full = self.full_name(name);
-        let tensor = self
-            .get_with_hints(shape, name, to_candle(init))
-            .map_err(|error| describe(error, &full))?;
-        if tensor.dims() != shape {
-            let (expected, found) = (shape.to_vec(), tensor.dims().to_vec());
-            return Err(ModelError::TensorShape { name: full, expected, found }.into());
-        }
-        let values = tensor
-            .to_device(&Device::Cpu)
-            .and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1());
-        Ok(values.map_err(|source| ModelError::Tensor { name: full, source: source.into() })?)
+        let tensor = tensor(self, name, shape, init)?;
+        Ok(tensor_values(&tensor).map_err(|source| ModelError::Tensor {
+            name: self.full_name(name),
+            source: source.into(),
+        })?)
+    }
+
+    fn candle_tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Tensor>> {
+        tensor(self, name, shape, init).map(Some)
     }
 
     fn full_name(&self, name: &str) -> String {
         let prefix = self.prefix();
         if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
     }
+}
+
+fn tensor(vb: &VarBuilder<'_>, name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
+    let full = vb.full_name(name);
+    let tensor =
+        vb.get_with_hints(shape, name, to_candle(init)).map_err(|error| describe(error, &full))?;
+    if tensor.dims() != shape {
+        let (expected, found) = (shape.to_vec(), tensor.dims().to_vec());
+        return Err(ModelError::TensorShape { name: full, expected, found }.into());
+    }
+    Ok(tensor)
 }
 
 /// Says which tensor candle's complaint is about, in this crate's words.

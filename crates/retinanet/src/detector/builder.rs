@@ -237,12 +237,15 @@ impl DetectorBuilder {
 
     /// A detector around a model that is there already (freshly initialised, or built from a
     /// [`TensorSource`](crate::model::TensorSource) of your own). The builder's weights and configuration are not looked at.
+    /// With the feature `candle`, a model of variables is packed with the values that they have now.
     ///
     /// # Errors
     /// [`DetectorError`] for settings that do not fit together.
     pub fn build_with_model(mut self, model: RetinaNet) -> Result<Detector> {
         let source = std::mem::take(&mut self.source);
         let prepared = self.prepare(source.fetch.as_ref())?;
+        #[cfg(feature = "candle")]
+        let model = model.packed()?;
         self.around(model, source, prepared)
     }
 

@@ -51,6 +51,22 @@ pub enum OpError {
         /// Where it is.
         device: String,
     },
+    /// The gradient of a convolution's input, of which the weights were packed and not kept.
+    #[cfg(feature = "candle")]
+    #[error(
+        "{op}: no gradient, for this network's weights were packed and not kept; build it from a `VarBuilder`"
+    )]
+    NotKept {
+        /// The operation.
+        op: &'static str,
+    },
+    /// Weights that are candle variables, where packed ones are wanted.
+    #[cfg(feature = "candle")]
+    #[error("{op}: the weights are variables; pack them with `RetinaNet::packed`")]
+    Variables {
+        /// The operation.
+        op: &'static str,
+    },
     /// Weights on a GPU, but tensors of candle's.
     #[cfg(feature = "cuda")]
     #[error(

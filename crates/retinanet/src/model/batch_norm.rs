@@ -66,19 +66,17 @@ impl BatchNormSite {
     /// # Errors
     /// [`ModelError`] when a tensor is missing, mis-shaped or not finite, or when running_var + eps is
     /// not positive.
+    #[cfg(feature = "training")]
     pub(crate) fn scales(&self, tensors: &TensorsAt<'_>) -> Result<Vec<f64>> {
         let [weight, _, _, variance] = self.tensors();
         let (weight, variance) = (weight.load(tensors)?, variance.load(tensors)?);
         let eps = self.config.eps;
-        let scale = |channel: usize| {
-            let spread = f64::from(variance[channel]) + eps;
-            if !(spread > 0.0 && spread.is_finite()) {
-                let reason = format!("running_var + eps is {spread}, which must be above 0");
-                return Err(self.refuse(tensors, channel, reason));
-            }
-            Ok(f64::from(weight[channel]) / spread.sqrt())
-        };
-        Ok((0..self.channels).map(scale).collect::<Result<_, _>>()?)
+        let values =
+            BatchNormValues { weight: &weight, bias: &[], mean: &[], variance: &variance, eps };
+        let scales = (0..self.channels).map(|channel| {
+            values.scale(channel).map_err(|reason| self.refuse(tensors, channel, reason))
+        });
+        Ok(scales.collect::<Result<_, _>>()?)
     }
 
     fn refuse(&self, tensors: &TensorsAt<'_>, channel: usize, reason: String) -> ModelError {
@@ -86,10 +84,8 @@ impl BatchNormSite {
         ModelError::BatchNorm { name, channel, reason, eps }
     }
 
-    /// Scales the convolution's `weight` (channels first) in place and returns its bias.
-    ///
-    /// In f64, rounded once: scale = weight / sqrt(running_var + eps), w' = w * scale,
-    /// b' = bias - running_mean * scale.
+    /// Scales the convolution's `weight` (channels first) in place and returns its bias, as
+    /// [`BatchNormValues::fold`] does it.
     ///
     /// # Errors
     /// [`ModelError`] when a tensor is missing, mis-shaped or not finite, when running_var + eps is
@@ -99,20 +95,72 @@ impl BatchNormSite {
         tensors: &TensorsAt<'_>,
         conv_weight: &mut [f32],
     ) -> Result<Vec<f32>> {
-        let [_, bias, mean, _] = self.tensors();
-        let scales = self.scales(tensors)?;
+        let [weight, bias, mean, variance] = self.tensors();
+        let (weight, variance) = (weight.load(tensors)?, variance.load(tensors)?);
         let (bias, mean) = (bias.load(tensors)?, mean.load(tensors)?);
-        let per_channel = conv_weight.len() / self.channels;
-        let mut folded_bias = Vec::with_capacity(self.channels);
+        let values = BatchNormValues {
+            weight: &weight,
+            bias: &bias,
+            mean: &mean,
+            variance: &variance,
+            eps: self.config.eps,
+        };
+        let refuse = |(channel, reason)| self.refuse(tensors, channel, reason);
+        Ok(values.fold(conv_weight).map_err(refuse)?)
+    }
+}
+
+/// The values of a batch norm, one a channel.
+pub(crate) struct BatchNormValues<'a> {
+    pub(crate) weight: &'a [f32],
+    pub(crate) bias: &'a [f32],
+    pub(crate) mean: &'a [f32],
+    pub(crate) variance: &'a [f32],
+    pub(crate) eps: f64,
+}
+
+impl BatchNormValues<'_> {
+    /// sqrt(running_var + eps), in f64.
+    ///
+    /// # Errors
+    /// Why not, where running_var + eps is not positive.
+    pub(crate) fn deviation(&self, channel: usize) -> Result<f64, String> {
+        let spread = f64::from(self.variance[channel]) + self.eps;
+        if !(spread > 0.0 && spread.is_finite()) {
+            return Err(format!("running_var + eps is {spread}, which must be above 0"));
+        }
+        Ok(spread.sqrt())
+    }
+
+    /// What the channel is multiplied by: weight / sqrt(running_var + eps), in f64.
+    ///
+    /// # Errors
+    /// As [`BatchNormValues::deviation`].
+    pub(crate) fn scale(&self, channel: usize) -> Result<f64, String> {
+        Ok(f64::from(self.weight[channel]) / self.deviation(channel)?)
+    }
+
+    /// Scales the convolution's `weight` (channels first) in place and returns its bias.
+    ///
+    /// In f64, rounded once: scale = weight / sqrt(running_var + eps), w' = w * scale,
+    /// b' = bias - running_mean * scale.
+    ///
+    /// # Errors
+    /// The first channel whose running_var + eps is not positive or of which a folded value is not finite in
+    /// f32, and why.
+    pub(crate) fn fold(&self, conv_weight: &mut [f32]) -> Result<Vec<f32>, (usize, String)> {
+        let per_channel = conv_weight.len() / self.weight.len();
+        let mut folded_bias = Vec::with_capacity(self.weight.len());
         for (channel, taps) in conv_weight.chunks_exact_mut(per_channel).enumerate() {
-            let scale = scales[channel];
+            let scale = self.scale(channel).map_err(|reason| (channel, reason))?;
             for tap in &mut *taps {
                 *tap = (f64::from(*tap) * scale) as f32;
             }
-            let shift = (f64::from(bias[channel]) - f64::from(mean[channel]) * scale) as f32;
+            let (bias, mean) = (f64::from(self.bias[channel]), f64::from(self.mean[channel]));
+            let shift = (bias - mean * scale) as f32;
             if !shift.is_finite() || taps.iter().any(|tap| !tap.is_finite()) {
                 let reason = format!("a folded weight leaves f32's range (scale {scale})");
-                return Err(self.refuse(tensors, channel, reason).into());
+                return Err((channel, reason));
             }
             folded_bias.push(shift);
         }

@@ -5,10 +5,14 @@ use rayon::prelude::*;
 use retinanet_kernels::with_ieee;
 
 use super::batch_norm::{BatchNormConfig, BatchNormSite};
+#[cfg(feature = "candle")]
+use super::kept_tensors::KeptTensors;
 use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
 use crate::determinism::{Fan, Init};
+#[cfg(feature = "candle")]
+use crate::ops::differentiable::{BatchNormVariables, ConvVariables, VariableShift};
 use crate::ops::{Arithmetic, Conv2d, Conv2dSpec};
 
 /// torchvision's initialisation of ResNet's convolutions: Kaiming normal, fan out, ReLU.
@@ -132,14 +136,63 @@ impl ConvSite {
     }
 
     /// Loads, folds and packs; the tensors are dropped.
+    #[cfg(not(feature = "candle"))]
     pub(crate) fn build(
         &self,
         arithmetic: Arithmetic<'_>,
         tensors: &TensorsAt<'_>,
     ) -> Result<Conv2d> {
         let (weight, bias) = self.folded(tensors)?;
-        let conv = Conv2d::new(arithmetic, self.spec, &weight, bias.as_deref())?;
+        let conv = Conv2d::packed(arithmetic, self.spec, &weight, bias.as_deref())?;
         Ok(conv.named(&tensors.full_name(&self.path)))
+    }
+
+    /// Loads, folds and packs; the tensors are dropped. Those of candle's are kept: as they are where one may change,
+    /// else folded.
+    #[cfg(feature = "candle")]
+    pub(crate) fn build(
+        &self,
+        arithmetic: Arithmetic<'_>,
+        tensors: &TensorsAt<'_>,
+    ) -> Result<Conv2d> {
+        let kept = KeptTensors::of(tensors);
+        // Also where nothing is packed: it checks the values.
+        let (weight, bias) = self.folded(&TensorsAt::root(&kept))?;
+        let variables = self.variables(arithmetic, &kept);
+        let conv = match variables.filter(|_| arithmetic.is_on_cpu()) {
+            Some(variables) if variables.train() => Conv2d::of_variables(variables),
+            variables => {
+                let conv = Conv2d::packed(arithmetic, self.spec, &weight, bias.as_deref())?;
+                if variables.is_some() { conv.keeping(weight) } else { conv }
+            }
+        };
+        Ok(conv.named(&tensors.full_name(&self.path)))
+    }
+
+    /// Its tensors, where the source has candle's.
+    #[cfg(feature = "candle")]
+    fn variables(
+        &self,
+        arithmetic: Arithmetic<'_>,
+        kept: &KeptTensors<'_>,
+    ) -> Option<ConvVariables> {
+        let shift = match &self.shift {
+            Shift::None => VariableShift::None,
+            Shift::Bias(value) => VariableShift::Bias(kept.take(&self.bias(*value))?),
+            Shift::BatchNorm(norm) => {
+                let [weight, bias, mean, variance] = norm.tensors();
+                VariableShift::BatchNorm(BatchNormVariables {
+                    name: kept.full_name(&norm.path),
+                    eps: norm.config.eps,
+                    weight: kept.take(&weight)?,
+                    bias: kept.take(&bias)?,
+                    mean: kept.take(&mean)?,
+                    variance: kept.take(&variance)?,
+                })
+            }
+        };
+        let (level, fast, spec) = (arithmetic.level, arithmetic.fast, self.spec);
+        Some(ConvVariables { level, fast, spec, weight: kept.take(&self.weight())?, shift })
     }
 }
 

@@ -201,7 +201,7 @@ impl Fpn {
         })
     }
 
-    #[cfg(feature = "training")]
+    #[cfg(any(feature = "training", feature = "candle"))]
     pub(crate) fn convs_mut(&mut self) -> impl Iterator<Item = &mut Conv2d> {
         let extra = match &mut self.extra_blocks {
             ExtraBlocks::P6P7 { p6, p7, .. } => vec![p6, p7],

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "candle")]
+use super::kept_tensors::KeptTensors;
 use super::tensor_source::{TensorSource, TensorsAt};
 use super::tensor_spec::TensorSpec;
 use crate::Result;
@@ -49,6 +51,10 @@ impl GroupNormSite {
         arithmetic: Arithmetic<'_>,
         tensors: &TensorsAt<'_>,
     ) -> Result<GroupNorm> {
+        #[cfg(feature = "candle")]
+        let kept = KeptTensors::of(tensors);
+        #[cfg(feature = "candle")]
+        let tensors = &TensorsAt::root(&kept);
         let [weight, bias] = self.tensors();
         let spec = GroupNormSpec {
             channels: self.channels,
@@ -56,6 +62,15 @@ impl GroupNormSite {
             eps: self.config.eps,
         };
         let norm = GroupNorm::new(arithmetic, spec, &weight.load(tensors)?, &bias.load(tensors)?)?;
+        #[cfg(feature = "candle")]
+        let norm = match (kept.take(&weight), kept.take(&bias)) {
+            (Some(weight), Some(bias))
+                if arithmetic.is_on_cpu() && (weight.track_op() || bias.track_op()) =>
+            {
+                norm.of_variables([weight, bias])
+            }
+            _ => norm,
+        };
         Ok(norm.named(&tensors.full_name(&self.path)))
     }
 }

@@ -6,7 +6,7 @@ use super::ModelError;
 use super::conv_site::{ConvSite, Shift, build_each, same_conv};
 use super::group_norm::{GroupNormConfig, GroupNormSite};
 use super::plan::{Backend, Then, Walk};
-#[cfg(feature = "training")]
+#[cfg(any(feature = "training", feature = "candle"))]
 use super::site::LayerMut;
 use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
@@ -149,7 +149,7 @@ pub struct PredictionHead {
 }
 
 impl PredictionHead {
-    #[cfg(feature = "training")]
+    #[cfg(any(feature = "training", feature = "candle"))]
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = LayerMut<'_>> {
         let tower = self.convs.iter_mut().flat_map(|(conv, norm)| {
             [LayerMut::Conv(conv)].into_iter().chain(norm.as_mut().map(LayerMut::GroupNorm))

@@ -13,6 +13,8 @@ mod cost;
 mod fpn;
 mod group_norm;
 mod heads;
+#[cfg(feature = "candle")]
+pub(crate) mod kept_tensors;
 pub(crate) mod plan;
 mod resnet;
 mod retinanet;
@@ -33,11 +35,15 @@ pub use retinanet::{RetinaNet, expected_tensors, parameter_count, tensor_specs};
 pub use tensor_source::TensorSource;
 pub use tensor_spec::TensorSpec;
 
+#[cfg(feature = "candle")]
+pub(crate) use batch_norm::BatchNormValues;
+#[cfg(any(feature = "training", feature = "candle"))]
+pub(crate) use site::LayerMut;
 #[cfg(feature = "training")]
 pub(crate) use {
     conv_site::{ConvSite, Shift},
     group_norm::GroupNormSite,
     retinanet::sites,
-    site::{LayerMut, Site},
+    site::Site,
     tensor_source::TensorsAt,
 };

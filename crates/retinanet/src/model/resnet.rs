@@ -322,7 +322,7 @@ impl ResNet {
         })
     }
 
-    #[cfg(feature = "training")]
+    #[cfg(any(feature = "training", feature = "candle"))]
     pub(crate) fn convs_mut(&mut self) -> impl Iterator<Item = &mut Conv2d> {
         let blocks = self.layers.iter_mut().flatten();
         let convs = blocks.flat_map(|block| {

@@ -1,7 +1,7 @@
 //! The whole network.
 
 use super::plan::{Backend, Observer, Predictions, Walk};
-#[cfg(feature = "training")]
+#[cfg(any(feature = "training", feature = "candle"))]
 use super::site::LayerMut;
 use super::site::Site;
 use super::tensor_source::{TensorSource, TensorsAt};
@@ -121,7 +121,7 @@ impl RetinaNet {
     }
 
     /// All layers with weights, to be given others.
-    #[cfg(feature = "training")]
+    #[cfg(any(feature = "training", feature = "candle"))]
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = LayerMut<'_>> {
         let convs = self.backbone.convs_mut().chain(self.fpn.convs_mut()).map(LayerMut::Conv);
         let RetinaNetHead { classification_head, regression_head } = &mut self.head;

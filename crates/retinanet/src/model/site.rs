@@ -3,7 +3,7 @@
 use super::conv_site::ConvSite;
 use super::group_norm::GroupNormSite;
 use super::tensor_spec::TensorSpec;
-#[cfg(feature = "training")]
+#[cfg(any(feature = "training", feature = "candle"))]
 use crate::ops::{Conv2d, GroupNorm};
 
 /// A layer with weights, and where its tensors are.
@@ -15,7 +15,7 @@ pub(crate) enum Site {
 }
 
 /// A layer with weights, ready to run, to be given others.
-#[cfg(feature = "training")]
+#[cfg(any(feature = "training", feature = "candle"))]
 pub(crate) enum LayerMut<'a> {
     /// A convolution.
     Conv(&'a mut Conv2d),

@@ -21,6 +21,21 @@ pub trait TensorSource: Sync {
     /// answering.
     fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>>;
 
+    /// The tensor itself, of a source that has candle's: asked for instead of its values, so that a layer's forward
+    /// pass on tensors can have a gradient for it, where it is a variable. None of any other source.
+    ///
+    /// # Errors
+    /// As [`TensorSource::tensor`].
+    #[cfg(feature = "candle")]
+    fn candle_tensor(
+        &self,
+        _name: &str,
+        _shape: &[usize],
+        _init: Init,
+    ) -> Result<Option<candle_core::Tensor>> {
+        Ok(None)
+    }
+
     /// The tensor's name from the root of the checkpoint, for messages.
     fn full_name(&self, name: &str) -> String {
         name.to_owned()
@@ -30,6 +45,16 @@ pub trait TensorSource: Sync {
 impl<S: TensorSource + ?Sized> TensorSource for &S {
     fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         (**self).tensor(name, shape, init)
+    }
+
+    #[cfg(feature = "candle")]
+    fn candle_tensor(
+        &self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Result<Option<candle_core::Tensor>> {
+        (**self).candle_tensor(name, shape, init)
     }
 
     fn full_name(&self, name: &str) -> String {
@@ -88,6 +113,16 @@ impl<'a> TensorsAt<'a> {
 impl TensorSource for TensorsAt<'_> {
     fn tensor(&self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>> {
         self.source.tensor(&format!("{}{name}", self.prefix), shape, init)
+    }
+
+    #[cfg(feature = "candle")]
+    fn candle_tensor(
+        &self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Result<Option<candle_core::Tensor>> {
+        self.source.candle_tensor(&format!("{}{name}", self.prefix), shape, init)
     }
 
     fn full_name(&self, name: &str) -> String {

@@ -49,6 +49,26 @@ impl Arithmetic<'_> {
     pub fn new(determinism: &Determinism, level: Level) -> Self {
         Self { fast: !determinism.is_strict(), ..Self::from(level) }
     }
+
+    /// On the CPU with the instructions of `level`.
+    #[cfg(feature = "candle")]
+    pub(crate) fn on_cpu(level: Level, fast: bool) -> Self {
+        Self { fast, ..Self::from(level) }
+    }
+
+    /// Whether the weights stay on the CPU, where candle's tensors are.
+    #[cfg(feature = "candle")]
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        #[cfg(feature = "cudnn")]
+        if self.cudnn.is_some() {
+            return false;
+        }
+        #[cfg(feature = "cuda")]
+        if self.gpu.is_some() {
+            return false;
+        }
+        true
+    }
 }
 
 impl From<Level> for Arithmetic<'_> {

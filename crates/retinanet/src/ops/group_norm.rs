@@ -30,6 +30,9 @@ pub struct GroupNorm {
     pub(crate) bias: Arc<[f32]>,
     /// Its path in the network, empty outside one.
     name: Arc<str>,
+    /// Weight and bias where they may change; those above are then what they were at construction.
+    #[cfg(feature = "candle")]
+    variables: Option<[candle_core::Tensor; 2]>,
     #[cfg(feature = "cuda")]
     gpu: Option<Arc<CudaGroupNorm>>,
     #[cfg(feature = "cudnn")]
@@ -85,6 +88,8 @@ impl GroupNorm {
             weight: weight.into(),
             bias: bias.into(),
             name: "".into(),
+            #[cfg(feature = "candle")]
+            variables: None,
             #[cfg(feature = "cuda")]
             gpu,
             #[cfg(feature = "cudnn")]
@@ -100,6 +105,24 @@ impl GroupNorm {
     /// Its path in the network, empty for one that is not part of a network.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same, with the weight and the bias that may change.
+    #[cfg(feature = "candle")]
+    pub(crate) fn of_variables(self, variables: [candle_core::Tensor; 2]) -> Self {
+        Self { variables: Some(variables), ..self }
+    }
+
+    /// Weight and bias where they may change.
+    #[cfg(feature = "candle")]
+    pub(crate) fn variables(&self) -> Option<&[candle_core::Tensor; 2]> {
+        self.variables.as_ref()
+    }
+
+    /// The same with the values that weight and bias have now.
+    #[cfg(feature = "candle")]
+    pub(crate) fn with_values(&self, weight: &[f32], bias: &[f32]) -> Self {
+        Self { weight: weight.into(), bias: bias.into(), variables: None, ..self.clone() }
     }
 
     /// The parameters on the GPU.

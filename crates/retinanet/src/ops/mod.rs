@@ -1,10 +1,12 @@
 //! The network's layers over [`retinanet_kernels`]: shapes, and weights packed once, at construction.
 //!
 //! The order of every sum is the kernels crate's contract. With the feature `candle` each layer is a
-//! candle operation, too.
+//! candle operation, too, with its gradient; weights that are candle variables are packed in each forward pass.
 
 mod arithmetic;
 mod conv2d;
+#[cfg(feature = "candle")]
+pub(crate) mod differentiable;
 mod group_norm;
 mod max_pool2d;
 mod relu;

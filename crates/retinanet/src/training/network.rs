@@ -54,7 +54,10 @@ impl TrainableNetwork {
         trainable: &[String],
     ) -> Result<Self> {
         let layers = Layers::new(config, level, source, trainable)?;
-        Ok(Self { network: RetinaNet::with_level(config, level, source)?, layers })
+        let network = RetinaNet::with_level(config, level, source)?;
+        #[cfg(feature = "candle")]
+        let network = network.packed()?;
+        Ok(Self { network, layers })
     }
 
     /// Takes the values that the tensors that train have in `source` now; all others are taken to be what they were. It is
