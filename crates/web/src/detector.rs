@@ -13,11 +13,7 @@ use crate::{answer, watcher};
 
 /// What an image may cost here: the module has 4 GiB of addresses, of which the network needs the most.
 fn limits() -> DecodeLimits {
-    DecodeLimits {
-        max_file_bytes: 64 << 20,
-        max_pixels: 50_000_000,
-        max_memory_bytes: 512 << 20,
-    }
+    DecodeLimits { max_file_bytes: 64 << 20, max_pixels: 50_000_000, max_memory_bytes: 512 << 20 }
 }
 
 /// An error as JavaScript gets it: an `Error` whose message is the library's.
