@@ -20,10 +20,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use retinanet::determinism::Digest;
 use retinanet::eval::{CocoImage, GroundTruth};
 use retinanet::files::write_whole;
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -114,10 +115,7 @@ impl Sources {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Digest::from_bytes(Sha256::digest(bytes).into()).to_string()
 }
 
 fn digest_of(boxes: &[BoxLine]) -> String {

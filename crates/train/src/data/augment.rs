@@ -5,12 +5,13 @@ use retinanet::image::{MAX_INPUT_PIXELS, TransformConfig};
 use retinanet_kernels::with_ieee;
 use serde::{Deserialize, Serialize};
 
+use crate::losses::Object;
 use crate::{Error, Result};
 
 use super::colour::Curve;
 use super::dataset::TrainingImage;
 use super::paste::{ObjectIndex, Paste, PasteConfig};
-use super::tile::{Layout, Tile, objects_of};
+use super::tile::{Layout, Tile, objects_of, scaled};
 
 /// The longest side that a configuration may ask for: squares of it are still inputs.
 const MAX_SIDE: usize = 1 << 13;
@@ -257,13 +258,18 @@ pub(super) struct Choices<'a> {
 }
 
 impl Choices<'_> {
-    /// The sample whose own image is `index` of the set.
-    pub(super) fn layout(&self, index: usize, mosaics: bool) -> retinanet::Result<Layout> {
+    /// The sample whose own image is `index` of the set, and what is to be found in it.
+    pub(super) fn layout(
+        &self,
+        index: usize,
+        mosaics: bool,
+    ) -> retinanet::Result<(Layout, Vec<Object>)> {
         let mut layout = self.arranged(index, mosaics)?;
+        let mut objects = objects_of(&layout, self.images);
         if let (Some(square), Some(paste)) = (&self.config.square, &self.config.paste) {
-            with_ieee(|| self.paste(square, paste, &mut layout))?;
+            with_ieee(|| self.paste(square, paste, &mut layout, &mut objects))?;
         }
-        Ok(layout)
+        Ok((layout, objects))
     }
 
     /// The sample before anything is laid over it.
@@ -355,19 +361,19 @@ impl Choices<'_> {
         square: &SquareConfig,
         config: &PasteConfig,
         layout: &mut Layout,
+        present: &mut Vec<Object>,
     ) -> retinanet::Result<()> {
         if self.objects.is_empty() {
             return Ok(());
         }
         let (images, objects, side) = (self.images, self.objects, square.side);
         let paste = Paste { config, images, objects, side };
-        let mut present = objects_of(layout, images);
         let count = self.stream("paste").range(config.most as u64 + 1)?;
         for number in 0..count {
             let name = format!("paste/{number}/");
             let mut stream = self.stream(&format!("{name}place"));
             let flip = self.flip(&format!("{name}flip"));
-            if let Some(mut tile) = paste.place(flip, layout.content, &present, &mut stream)? {
+            if let Some(mut tile) = paste.place(flip, layout.content, present, &mut stream)? {
                 tile.curve = self.curve(&format!("{name}colour"))?;
                 let image = &images[tile.index];
                 present.extend(tile.objects(&image.objects, image.size, layout.min_visible));
@@ -396,14 +402,10 @@ impl Choices<'_> {
         index: usize,
         original: [usize; 2],
         side: usize,
-        [least, largest]: [f64; 2],
+        factors: [f64; 2],
         space: [usize; 2],
     ) -> retinanet::Result<Tile> {
-        let drawn = self.stream(&format!("{name}scale")).uniform_f64();
-        let factor = least + (largest - least) * drawn;
-        let long = original[0].max(original[1]);
-        let ratio = side as f64 / long as f64 * factor;
-        let resized = original.map(|side| ((side as f64 * ratio).floor() as usize).max(1));
+        let resized = scaled(original, side, factors, &mut self.stream(&format!("{name}scale")));
         let mut crop = self.stream(&format!("{name}crop"));
         let (mut from, mut size) = ([0; 2], resized);
         for axis in 0..2 {

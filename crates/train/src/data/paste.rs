@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::losses::Object;
 
 use super::dataset::TrainingImage;
-use super::tile::{Tile, within};
+use super::tile::{Tile, scaled, within};
 
 /// How many places are tried for an object before it is given up.
 const TRIES: usize = 8;
@@ -66,12 +66,8 @@ impl Paste<'_> {
     ) -> retinanet::Result<Option<Tile>> {
         // All that is drawn for an object is drawn, whether it is used or not.
         let (index, object) = self.objects[stream.range(self.objects.len() as u64)? as usize];
-        let [least, largest] = self.config.scale;
-        let factor = least + (largest - least) * stream.uniform_f64();
         let image = &self.images[index];
-        let long = image.size[0].max(image.size[1]);
-        let ratio = self.side as f64 / long as f64 * factor;
-        let resized = image.size.map(|side| ((side as f64 * ratio).floor() as usize).max(1));
+        let resized = scaled(image.size, self.side, self.config.scale, stream);
         let [x1, y1, x2, y2] = image.objects[object].corners.map(f64::from);
         let width = image.size[1] as f64;
         let (x1, x2) = if flip { (width - x2, width - x1) } else { (x1, x2) };

@@ -15,7 +15,6 @@ use super::cache::Cache;
 use super::dataset::{TrainingImage, TrainingSet};
 use super::order::{Order, Place};
 use super::paste::{ObjectIndex, all_objects};
-use super::tile::objects_of;
 
 /// An input of the network, and what is to be found in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,7 +159,7 @@ impl SampleSource {
             objects: &self.objects,
         };
         let mosaics = self.order.step_of(position) < self.mosaics_until;
-        let layout =
+        let (layout, objects) =
             choices.layout(index, mosaics).map_err(|error| self.error(index, position, &error))?;
 
         let mut canvas = Vec::new();
@@ -181,7 +180,6 @@ impl SampleSource {
                 tile.paint(&image, &self.transform, &mut canvas, layout.canvas).map_err(refuse)?;
             }
         }
-        let objects = objects_of(&layout, images);
         let shown = layout.tiles.iter().map(|tile| images[tile.index].image.id).collect();
         let (size, content) = (layout.canvas, layout.content);
         Ok(Sample { image_id, epoch, position, canvas, size, content, objects, shown })

@@ -1,6 +1,7 @@
 //! One image on its way into the canvas, and its boxes with it.
 
 use retinanet::Image;
+use retinanet::determinism::Stream;
 use retinanet::image::TransformConfig;
 use retinanet_kernels::with_ieee;
 
@@ -35,6 +36,19 @@ pub(super) struct Tile {
     pub(super) size: [usize; 2],
     /// Where in the canvas it begins.
     pub(super) at: [usize; 2],
+}
+
+/// The size of an image of `original` [height, width] whose long side fits `side` times a factor, drawn uniformly.
+pub(super) fn scaled(
+    original: [usize; 2],
+    side: usize,
+    [least, largest]: [f64; 2],
+    stream: &mut Stream,
+) -> [usize; 2] {
+    let factor = least + (largest - least) * stream.uniform_f64();
+    let long = original[0].max(original[1]);
+    let ratio = side as f64 / long as f64 * factor;
+    original.map(|side| ((side as f64 * ratio).floor() as usize).max(1))
 }
 
 /// What is to be found in a sample, in pixels of the canvas: tile by tile, in the annotations' order.
