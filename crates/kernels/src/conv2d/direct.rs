@@ -3,13 +3,15 @@
 //! A task owns some output rows. It copies the input rows under them into scratch, with the zeros
 //! around them, so that where value k of a pixel lies is one table for all pixels.
 
+#[cfg(target_arch = "x86_64")]
+use super::by_lists::Outputs;
 use super::item::Item;
 use super::spec::Conv2dSpec;
 use super::strip::{Image, Strip, for_each_rows};
 use crate::Level;
 use crate::buffer::with_scratch;
 #[cfg(target_arch = "x86_64")]
-use crate::gemm::{CHUNK, Lists, finish_sums, group_pixels, lists_len};
+use crate::gemm::{CHUNK, group_pixels, lists_len};
 use crate::gemm::{Finish, PackedMatrix, STREAM, Target, accumulate, finish, tile_width, zeros};
 use crate::simd::{Kernel, LANES, Simd};
 
@@ -164,7 +166,7 @@ impl Kernel for ByLists<'_> {
             let width = self.rows.image.out_shape.width;
             for x in (0..width).step_by(self.group) {
                 let pixels = self.group.min(width - x);
-                self.rows.group(s, row, x, pixels, &mut sums[..pixels * CHUNK], scratch);
+                self.rows.group(s, row, x, &mut sums[..pixels * CHUNK], scratch);
             }
         }
         if self.rows.finish.stream {
@@ -177,42 +179,24 @@ impl Kernel for ByLists<'_> {
 impl Rows<'_> {
     /// Some pixels of a row, by lists.
     #[inline(always)]
-    fn group<S: Simd>(
-        &self,
-        s: S,
-        row: usize,
-        x: usize,
-        pixels: usize,
-        sums: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let Self { image, weights, .. } = *self;
+    fn group<S: Simd>(&self, s: S, row: usize, x: usize, sums: &mut [f32], scratch: &mut [f32]) {
+        let Self { image, .. } = *self;
         let step = image.strip.pixel * self.spec.stride[1];
         let start = row * self.spec.stride[0] * image.strip.columns * image.strip.pixel;
         let input = self.strip[start + x * step..].as_ptr();
         let place =
             |pixel: usize, k: usize| input.wrapping_add(image.offsets[k] as usize + pixel * step);
-        // SAFETY: a strip's columns hold every kx of the row's pixels, and its rows every ky; the table was made for it.
-        let mut lists = unsafe { Lists::new(scratch, [pixels, image.offsets.len()], place) };
-        let (plane, width) = (image.out_shape.plane() * LANES, image.out_shape.width);
-        for chunk in self.chunks.clone() {
-            sums.fill(0.0);
-            let channels = image.out_shape.channels - chunk * CHUNK;
-            // SAFETY: as above; a chunk has a row of weights for each k.
-            unsafe { lists.multiply(s, place, weights.chunk(chunk).as_ptr(), channels, sums) };
-            let target = |pixel: usize| {
-                let at = 2 * chunk * plane + ((self.first_row + row) * width + x + pixel) * LANES;
-                Target {
-                    out: image.output.at(at),
-                    plane,
-                    residual: image.residual.map(|r| r[at..].as_ptr()),
-                    residual_plane: plane,
-                    valid: 1,
-                    vectors: 2.min(image.out_shape.blocks() - 2 * chunk),
-                }
-            };
-            // SAFETY: one pixel of each block that there is, inside the output and this task's alone.
-            unsafe { finish_sums(s, sums, pixels, target, &self.finish, chunk * CHUNK) };
-        }
+        let outputs = Outputs {
+            weights: self.weights,
+            chunks: self.chunks.clone(),
+            output: &image.output,
+            shape: image.out_shape,
+            residual: image.residual,
+            finish: &self.finish,
+        };
+        let first = (self.first_row + row) * image.out_shape.width + x;
+        // SAFETY: a strip's columns hold every kx of the row's pixels, and its rows every ky; the table was made for it; the
+        // pixels are of this task's rows.
+        unsafe { outputs.compute(s, first, place, sums, scratch) };
     }
 }

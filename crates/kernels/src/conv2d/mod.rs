@@ -9,6 +9,8 @@
 //!
 //! Which form is used depends on the weights' shape and stride only: see [`Algorithm::of`].
 
+#[cfg(target_arch = "x86_64")]
+mod by_lists;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod data_gradient;

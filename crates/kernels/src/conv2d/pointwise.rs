@@ -1,5 +1,7 @@
 //! 1x1 convolution with stride 1: a product of matrices on the blocked layout as it lies.
 
+#[cfg(target_arch = "x86_64")]
+use super::by_lists::Outputs;
 use super::item::{Input, Item};
 use super::spec::Conv2dSpec;
 use crate::buffer::Shared;
@@ -10,7 +12,7 @@ use crate::gemm::{
     resume, store, zeros,
 };
 #[cfg(target_arch = "x86_64")]
-use crate::gemm::{Lists, finish_sums, group_pixels, lists_len};
+use crate::gemm::{group_pixels, lists_len};
 use crate::layout::BlockedShape;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::{Level, parallel};
@@ -220,7 +222,15 @@ impl Kernel for ByLists<'_> {
             return;
         }
         let Panel { image, weights, first, count, ref finish, .. } = self.panel;
-        let (in_plane, plane) = (image.in_shape.plane() * LANES, image.out_shape.plane() * LANES);
+        let in_plane = image.in_shape.plane() * LANES;
+        let outputs = Outputs {
+            weights,
+            chunks: self.panel.chunks.clone(),
+            output: &image.output,
+            shape: image.out_shape,
+            residual: image.residual,
+            finish,
+        };
         let (sums, scratch) = self.scratch.split_at_mut(self.group * CHUNK);
         for start in (first..first + count).step_by(self.group) {
             let pixels = self.group.min(first + count - start);
@@ -228,28 +238,8 @@ impl Kernel for ByLists<'_> {
             let place = |pixel: usize, k: usize| {
                 input.wrapping_add(k / LANES * in_plane + pixel * LANES + k % LANES)
             };
-            // SAFETY: channel k of these pixels is inside the input.
-            let mut lists = unsafe { Lists::new(scratch, [pixels, weights.k()], place) };
-            for chunk in self.panel.chunks.clone() {
-                let sums = &mut sums[..pixels * CHUNK];
-                sums.fill(0.0);
-                let channels = image.out_shape.channels - chunk * CHUNK;
-                // SAFETY: as above; a chunk has a row of weights for each k.
-                unsafe { lists.multiply(s, place, weights.chunk(chunk).as_ptr(), channels, sums) };
-                let target = |pixel: usize| {
-                    let at = 2 * chunk * plane + (start + pixel) * LANES;
-                    Target {
-                        out: image.output.at(at),
-                        plane,
-                        residual: image.residual.map(|r| r[at..].as_ptr()),
-                        residual_plane: plane,
-                        valid: 1,
-                        vectors: 2.min(image.out_shape.blocks() - 2 * chunk),
-                    }
-                };
-                // SAFETY: one pixel of each block that there is, inside the output and this task's alone.
-                unsafe { finish_sums(s, sums, pixels, target, finish, chunk * CHUNK) };
-            }
+            // SAFETY: channel k of these pixels is inside the input, and they are this task's.
+            unsafe { outputs.compute(s, start, place, &mut sums[..pixels * CHUNK], scratch) };
         }
         if finish.stream {
             s.fence();
